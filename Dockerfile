@@ -6,7 +6,7 @@ WORKDIR /source
 ENV PIP_NO_CACHE_DIR=1
 COPY requirements requirements
 RUN python3 -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements/build.txt
-RUN python3 -m venv /opt/privity && /opt/privity/bin/pip install --require-hashes -r requirements/run.txt
+RUN python3 -m venv /opt/privity && /opt/privity/bin/pip install --require-hashes -r requirements/mcp.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY privity privity
 COPY domain domain

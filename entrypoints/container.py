@@ -42,7 +42,7 @@ from adapters.sealing.sealer import Sealer
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from adapters.tool_servers.no_servers import NoToolServers
+from adapters.tool_servers.opening import open_tool_servers
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.no_hook import NoHook
 from domain.model.assistant import Assistant
@@ -135,6 +135,7 @@ async def open_container(
         await _register_model(container, stack, settings, clock=clock, telemetry=telemetry)
         turn_hook: TurnHook = await _open_hook(stack, settings, clock)
         container.register(TurnHook, instance=turn_hook)
+        await _register_tool_servers(container, stack)
         with _lifetime(telemetry, clock, settings):
             yield container
 
@@ -199,8 +200,6 @@ def _register_values(container: punq.Container, settings: Settings) -> None:
     """Register what needs no connection: the use cases, and the values that they share."""
     for value in _shared_values(settings):
         container.register(type(value), instance=value)
-    tool_servers: ToolServers = NoToolServers()
-    container.register(ToolServers, instance=tool_servers)
     for use_case in USE_CASES:
         container.register(use_case)
 
@@ -331,6 +330,20 @@ async def _open_hook(stack: AsyncExitStack, settings: Settings, clock: Clock) ->
     from adapters.turn_hook.http_hook import open_hook  # noqa: PLC0415 - see above
 
     return await stack.enter_async_context(open_hook(server, clock))
+
+
+async def _register_tool_servers(container: punq.Container, stack: AsyncExitStack) -> None:
+    """Open the tool servers of the assistant's file.
+
+    Raises:
+        ServerProblem: they cannot be used at all.
+    """
+    assistant: Assistant = container.resolve(Assistant)
+    opening = open_tool_servers(
+        assistant.tools, clock=container.resolve(Clock), telemetry=container.resolve(Telemetry)
+    )
+    tool_servers: ToolServers = await stack.enter_async_context(opening)
+    container.register(ToolServers, instance=tool_servers)
 
 
 async def _open_model(

@@ -51,6 +51,6 @@ class ToolServers(Protocol):
         """Run the tool; ``arguments`` is the JSON text of an object.
 
         A failure is an output, because the model has to learn of it. Nothing is raised. Cancelling
-        the call closes its connection at once.
+        the call returns at once; the server is then told, and the connection closed.
         """
         ...

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from hypothesis import settings
 
 from tests.support.server_requirements import VARIABLE, problems, summary
 
@@ -27,6 +28,10 @@ _WITH_SERVERS: Final = [
 ]
 # Most of the slow tests wait, so there is room for one worker more than there are cores.
 _WORKERS: Final = min((os.cpu_count() or 1) + 1, 8)
+
+# A deadline would fail whatever test the machine interrupts.
+settings.register_profile("privity", deadline=None)
+settings.load_profile("privity")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

@@ -2,19 +2,21 @@
 
 import re
 import tomllib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
+from adapters.assistant_profile.prompts_table import named_prompts, prompt_problems
+from adapters.assistant_profile.toml_values import is_text, unknown_keys
+from adapters.assistant_profile.tools_table import tool_problems, tool_settings
 from domain.model.assistant import Assistant, Memory, Price, is_language_tag_short
 from domain.model.budget import MAX_PROMPT_TOKENS, MIN_PROMPT_TOKENS
 
 _LANGUAGE_TAG: Final = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 _PLACE: Final = re.compile(r"\((at line \d+, column \d+)\)$")
-KEYS: Final = frozenset({"system_prompt", "welcome", "prices", "memory"})
+KEYS: Final = frozenset({"system_prompt", "prompts", "welcome", "tools", "prices", "memory"})
 PRICE_KEYS: Final = frozenset({"input", "output"})
 TOKEN_BOUNDS: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {"prompt_tokens": (MIN_PROMPT_TOKENS, MAX_PROMPT_TOKENS), "summary_tokens": (64, 32_000)}
@@ -57,6 +59,7 @@ def load_assistant(path: Path | None) -> Assistant:
     try:
         # Editors on Windows may put a byte order mark at the beginning.
         document = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        problems = _problems(document, path.parent)
     except OSError as error:
         raise ProfileProblem(["the file cannot be read."]) from error
     except UnicodeDecodeError as error:
@@ -67,34 +70,31 @@ def load_assistant(path: Path | None) -> Assistant:
         place = _PLACE.search(str(error))
         where = place[1] if place else "at the end of the file"
         raise ProfileProblem([f"the file is not valid TOML {where}."]) from error
-    problems = _problems(document)
     if problems:
         raise ProfileProblem(problems)
     prices = {name: _price(price) for name, price in document.get("prices", {}).items()}
     return Assistant(
         system_prompt=document["system_prompt"],
         welcomes=document["welcome"],
+        prompts=named_prompts(document.get("prompts", {})),
+        tools=tool_settings(document.get("tools", {}), path.parent),
         prices=prices,
         memory=Memory(**document.get("memory", {})),
     )
 
 
-def _problems(document: Mapping[str, Any]) -> list[str]:
-    problems = [_unknown_key(key, KEYS) for key in document if key not in KEYS]
+def _problems(document: Mapping[str, Any], folder: Path) -> list[str]:
+    problems = unknown_keys(document, KEYS)
     if "system_prompt" not in document:
         problems.append("system_prompt is missing; it must come before the first [table].")
-    elif not _is_text(document["system_prompt"]):
+    elif not is_text(document["system_prompt"]):
         problems.append("system_prompt must be a non-empty string.")
     problems += _welcome_problems(document.get("welcome"))
+    problems += prompt_problems(document.get("prompts", {}))
+    problems += tool_problems(document.get("tools", {}), folder)
     problems += _price_problems(document.get("prices", {}))
     problems += _memory_problems(document.get("memory", {}))
     return problems
-
-
-def _unknown_key(key: str, keys: Collection[str], table: str = "") -> str:
-    nearest = get_close_matches(key, sorted(keys), n=1)
-    hint = f"; did you mean {table}{nearest[0]}?" if nearest else "."
-    return f"{table}{key} is not a known key{hint}"
 
 
 def _welcome_problems(welcome: Any) -> list[str]:
@@ -103,7 +103,7 @@ def _welcome_problems(welcome: Any) -> list[str]:
     invalid_tags = [
         tag for tag in welcome if not (_LANGUAGE_TAG.fullmatch(tag) and is_language_tag_short(tag))
     ]
-    invalid_texts = [tag for tag, text in welcome.items() if not _is_text(text)]
+    invalid_texts = [tag for tag, text in welcome.items() if not is_text(text)]
     return [
         *(f"welcome.{tag} is not a language tag." for tag in invalid_tags),
         *(f"welcome.{tag} must be a non-empty string." for tag in invalid_texts),
@@ -137,17 +137,12 @@ def _price(price: Mapping[str, Any]) -> Price:
 def _memory_problems(memory: Any) -> list[str]:
     if not isinstance(memory, dict):
         return ["memory must be a table."]
-    unknown = [_unknown_key(key, MEMORY_KEYS, "memory.") for key in memory.keys() - MEMORY_KEYS]
     out_of_bounds = [
         f"memory.{name} must be a whole number from {low:,} to {high:,}."
         for name, (low, high) in TOKEN_BOUNDS.items()
         if name in memory and not (type(memory[name]) is int and low <= memory[name] <= high)
     ]
-    problems = [*sorted(unknown), *out_of_bounds]
-    if "summary_prompt" in memory and not _is_text(memory["summary_prompt"]):
+    problems = [*unknown_keys(memory, MEMORY_KEYS, "memory."), *out_of_bounds]
+    if "summary_prompt" in memory and not is_text(memory["summary_prompt"]):
         problems.append("memory.summary_prompt must be a non-empty string.")
     return problems
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and bool(value.strip())

@@ -81,6 +81,8 @@ class HeadRecord(Struct, array_like=True):
     summarized_until: int = 1
     folding: FoldingRecord | None = None
     carried_summary: str | None = None
+    prompt_name: str | None = None
+    hook_state: str | None = None
 
 
 class FrameRecord(Struct, array_like=True):
@@ -143,6 +145,8 @@ def prompt_from(head: HeadRecord) -> int:
 
 
 _HEAD_DEFAULTS: Final = tuple(field.default for field in msgspec.structs.fields(HeadRecord))
+_TURN_DEFAULTS: Final = tuple(field.default for field in msgspec.structs.fields(TurnRecord))
+_TURN_MEMBERS: Final = TurnRecord.__struct_fields__.index("cut_at")
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(FrameRecord)
 
@@ -250,6 +254,8 @@ def conversation_of(
             summarized_until=head.summarized_until,
             folding=None if head.folding is None else folding_of_record(head.folding),
             carried_summary=head.carried_summary,
+            prompt_name=head.prompt_name,
+            hook_state=head.hook_state,
             earlier_keys=() if head.turn is None else earlier_keys_of(head.turn),
         )
         # Fails if that is later than ``datetime.max``.
@@ -261,11 +267,20 @@ def conversation_of(
 
 def _head_members(conversation: Conversation, before: SizeBefore) -> tuple[object, ...]:
     members = msgspec.structs.astuple(_head_record(conversation, before))
-    if conversation.turn is not None and conversation.turn.cut_at is None:
-        turn = msgspec.structs.astuple(members[_TURN])[:-1]
+    if conversation.turn is not None:
+        turn = _without_defaults(
+            msgspec.structs.astuple(members[_TURN]), _TURN_DEFAULTS, _TURN_MEMBERS
+        )
         members = (*members[:_TURN], turn, *members[_TURN + 1 :])
+    return _without_defaults(members, _HEAD_DEFAULTS)
+
+
+def _without_defaults(
+    members: tuple[object, ...], defaults: tuple[object, ...], at_least: int = 0
+) -> tuple[object, ...]:
+    """The members, without those at the end that are defaults; ``at_least`` so many remain."""
     count = len(members)
-    while members[count - 1] == _HEAD_DEFAULTS[count - 1]:
+    while count > at_least and members[count - 1] == defaults[count - 1]:
         count -= 1
     return members[:count]
 
@@ -291,6 +306,8 @@ def _head_record(conversation: Conversation, before: SizeBefore) -> HeadRecord:
         conversation.summarized_until,
         None if conversation.folding is None else folding_record(conversation.folding),
         conversation.carried_summary,
+        conversation.prompt_name,
+        conversation.hook_state,
     )
 
 

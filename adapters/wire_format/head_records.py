@@ -21,7 +21,10 @@ class TurnRecord(Struct, array_like=True):
             turns had keys. If there are earlier keys, a third item holds all of them, joined. None
             if there are no keys.
         process: 8 bytes; None in records of older releases.
-        cut_at: the two numbers of ``CutPoint``; left out if it is None.
+        cut_at: the two numbers of ``CutPoint``.
+        parts_before: see ``Turn``.
+
+    The last two are left out if they are None.
     """
 
     id: bytes
@@ -35,6 +38,7 @@ class TurnRecord(Struct, array_like=True):
     error: str | None
     process: bytes | None = None
     cut_at: tuple[int, int] | None = None
+    parts_before: int | None = None
 
 
 def turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
@@ -51,6 +55,7 @@ def turn_record(turn: Turn, earlier_keys: Sequence[bytes]) -> TurnRecord:
         turn.error,
         None if turn.process is None else bytes.fromhex(turn.process),
         None if turn.cut_at is None else (turn.cut_at.parts, turn.cut_at.characters),
+        turn.parts_before,
     )
 
 
@@ -77,6 +82,7 @@ def turn_of_record(record: TurnRecord) -> Turn:
         error=record.error,
         process=None if record.process is None else ProcessId(record.process.hex()),
         cut_at=_cut_point(record),
+        parts_before=record.parts_before,
     )
 
 

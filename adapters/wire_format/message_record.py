@@ -148,7 +148,8 @@ class PromptReportRecord(Struct, array_like=True):
 class MessageRecord(Struct, array_like=True):
     """See ``Message``; the time is in microseconds since 1970.
 
-    Records of older releases have no ``prompt_report`` and no ``page_context``.
+    Records of older releases have no ``prompt_report``, no ``page_context`` and no
+    ``hook_state_before``.
     """
 
     id: bytes
@@ -162,6 +163,7 @@ class MessageRecord(Struct, array_like=True):
     usage: UsageRecord | None
     prompt_report: PromptReportRecord | None = None
     page_context: str | None = None
+    hook_state_before: str | None = None
 
 
 _RECORDS: Final[Mapping[type[Part], type[PartRecord]]] = MappingProxyType(
@@ -204,10 +206,11 @@ def message_record(message: Message) -> tuple[object, ...]:
         if usage is None
         else _without_trailing_none(msgspec.structs.astuple(usage), _FIRST_USAGE_VALUES),
     )
-    newer = (report_record(message.prompt_report), message.page_context)
-    return (
-        values if newer == (None, None) else _without_trailing_none((*values, *newer), len(values))
-    )
+    report = report_record(message.prompt_report)
+    newer = (report, message.page_context, message.hook_state_before)
+    if newer == (None, None, None):
+        return values
+    return _without_trailing_none((*values, *newer), len(values))
 
 
 def _without_trailing_none(values: tuple[object, ...], kept: int) -> tuple[object, ...]:
@@ -236,6 +239,7 @@ def message_of(record: MessageRecord) -> Message:
         usage=usage_of(record.usage),
         prompt_report=report_of(record.prompt_report),
         page_context=record.page_context,
+        hook_state_before=record.hook_state_before,
     )
 
 

@@ -1,4 +1,4 @@
-"""The assistant: its system prompt, welcomes, memory and prices, as the operator declares them."""
+"""The assistant: its prompts, welcomes, tools, memory and prices, as the operator declares them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -10,12 +10,15 @@ from attrs import field, frozen
 from attrs.validators import ge, optional
 
 from domain.model.budget import MIN_PROMPT_TOKENS
+from domain.model.conversation import Conversation
 from domain.model.limits import (
     MAX_LANGUAGE_SUBTAGS,
     MAX_LANGUAGE_TAG_CHARACTERS,
     MAX_LANGUAGE_TAGS,
 )
 from domain.model.message import Usage
+from domain.model.named_prompt import NamedPrompt
+from domain.model.tool_settings import ToolSettings
 
 _TOKENS_PER_PRICE: Final = 1_000_000
 
@@ -62,14 +65,18 @@ class Assistant:
     """What the operator declares about the assistant.
 
     Attributes:
-        system_prompt: one for all languages.
+        system_prompt: one for all languages, of the conversations that have none of ``prompts``.
         welcomes: welcome by BCP 47 tag; at least one, and the first is the default.
+        prompts: system prompts for some conversations; the first whose conditions hold applies.
+        tools: what the model may call.
         prices: by model name.
         memory: how long conversations are handled.
     """
 
     system_prompt: str
     welcomes: Mapping[str, str] = field(converter=_frozen_texts)
+    prompts: tuple[NamedPrompt, ...] = ()
+    tools: ToolSettings = ToolSettings()
     prices: Mapping[str, Price] = field(factory=dict, converter=_frozen_prices)
     memory: Memory = Memory()
 
@@ -82,6 +89,11 @@ class Assistant:
     def default_locale(self) -> str:
         """The tag of the first welcome."""
         return next(iter(self.welcomes))
+
+    def system_prompt_for(self, conversation: Conversation) -> str:
+        """The system prompt of a conversation; the default one if its prompt is not in the file."""
+        names = {prompt.name: prompt.system_prompt for prompt in self.prompts}
+        return names.get(conversation.prompt_name or "", self.system_prompt)
 
     def locale_for(self, preferred: Iterable[str]) -> str:
         """The first preferred locale that has a welcome, by the lookup of RFC 4647, section 3.4.

@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 from attrs.validators import ge, in_, optional
 
 from domain.model.errors import ConversationFull, MessageNotFound, OlderMessagesNeeded
+from domain.model.hook_state import state_before
 from domain.model.identifiers import MessageId, ProcessId, SessionId
 from domain.model.limits import MAX_CONVERSATION_MESSAGES
 from domain.model.message import Message, Role, TextPart, utf8_length
@@ -80,10 +81,11 @@ class Conversation:
         folding: the claim of the process that is writing the next summary; None if there is none.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
+        prompt_name: name of its system prompt in the assistant's file; None: the default one.
+        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
+            is nothing. It is restored when a turn is repeated.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
-        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
-            is nothing.
         created_at: aware UTC.
         retained_since: when its retention was last restarted, aware UTC.
         retained_for: how long it is retained from then on.
@@ -105,8 +107,9 @@ class Conversation:
     carried_summary: str | None = None
     folding: Folding | None = None
     metadata: Mapping[str, str] = field(factory=dict, converter=_frozen_mapping)
-    instructions_from: int | None = field(default=None, validator=optional(ge(1)))
+    prompt_name: str | None = None
     hook_state: str | None = field(default=None, repr=False)
+    instructions_from: int | None = field(default=None, validator=optional(ge(1)))
 
     @property
     def expires_at(self) -> datetime:
@@ -146,7 +149,7 @@ class Conversation:
     def counted_bytes(self) -> int:
         """Bytes of the loaded content that count towards limits, with the overheads."""
         summaries = utf8_length(self.summary or "") + utf8_length(self.carried_summary or "")
-        own = summaries + metadata_bytes(self.metadata)
+        own = summaries + metadata_bytes(self.metadata) + utf8_length(self.hook_state or "")
         return own + sum(message.counted_bytes for message in self.messages)
 
     @property
@@ -259,7 +262,8 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
     """The conversation without message ``number`` and all that follow it.
 
     If only messages that the summary covers are left, the summary is removed too. If none of the
-    remaining messages is in working memory, it begins at the end of the summary again.
+    remaining messages is in working memory, it begins at the end of the summary again. The hook's
+    state is the one before the removed messages.
 
     Raises:
         OlderMessagesNeeded: messages that the model sees afterwards are not loaded.
@@ -269,7 +273,10 @@ def truncated(conversation: Conversation, number: int) -> Conversation:
     if conversation.earlier and (not kept or leaves_working_memory):
         raise OlderMessagesNeeded
     # If the summary covered all remaining messages, working memory would be empty.
-    shorter = without_changed_summary(evolve(conversation, messages=kept), number - 1)
+    removed = conversation.messages[len(kept) :]
+    state = state_before(removed, conversation.hook_state)
+    rest = evolve(conversation, messages=kept, hook_state=state)
+    shorter = without_changed_summary(rest, number - 1)
     if number <= shorter.working_memory_from:
         return evolve(shorter, working_memory_from=shorter.summarized_until)
     return shorter

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 from attrs.validators import ge, in_
@@ -106,13 +106,18 @@ class ReasoningPart:
     text: str
 
 
+NO_SERVER: Final = ""
+"""The server of a call of a tool that nobody has; see ``ToolCallPart``."""
+
+
 @frozen(kw_only=True)
 class ToolCallPart:
     """A request from the model to run a tool.
 
     Attributes:
         arguments: JSON text exactly as the model wrote it; it may be malformed.
-        server: the name of the tool server on which we run it; None if the client runs it.
+        server: the name of the tool server on which we run it; ``NO_SERVER`` if nobody has such a
+            tool, so that we answer the call; None if the client runs it.
     """
 
     call_id: str
@@ -263,6 +268,8 @@ class Message:
         prompt_report: what was left out of this reply's prompt; None if nothing was.
         page_context: JSON text about the page that the user was on when they sent this message;
             None if the client sent none. It is never part of the user's words.
+        hook_state_before: JSON text of the hook's state before this reply changed it, ``null`` if
+            there was none; None if the reply did not change it.
     """
 
     id: MessageId
@@ -276,6 +283,7 @@ class Message:
     usage: Usage | None = None
     prompt_report: PromptReport | None = None
     page_context: str | None = None
+    hook_state_before: str | None = field(default=None, repr=False)
 
     @property
     def is_instruction(self) -> bool:
@@ -294,9 +302,12 @@ class Message:
 
     @property
     def counted_bytes(self) -> int:
-        """Bytes of it that count towards limits: its content and page context, the overheads."""
-        context = utf8_length(self.page_context or "")
-        return MESSAGE_OVERHEAD_BYTES + context + counted_bytes(self.parts)
+        """Bytes of it that count towards limits, with the overheads.
+
+        These are its content, its page context and the hook's state.
+        """
+        data = utf8_length((self.page_context or "") + (self.hook_state_before or ""))
+        return MESSAGE_OVERHEAD_BYTES + data + counted_bytes(self.parts)
 
     @property
     def image_bytes(self) -> int:

@@ -122,7 +122,13 @@ def begins_another_part(piece: Piece, previous: Piece) -> bool:
     """Whether ``piece``, which follows ``previous``, belongs to another part of the reply."""
     if isinstance(piece, ToolCallPiece) and isinstance(previous, ToolCallPiece):
         return piece.call_id != previous.call_id
-    return type(piece) is not type(previous)
+    is_joined = isinstance(piece, TextPiece | ReasoningPiece)
+    return not is_joined or type(piece) is not type(previous)
+
+
+def has_content(pieces: Iterable[Piece]) -> bool:
+    """Whether there is more than sources, steps and the hook's state, which alone are no reply."""
+    return any(not isinstance(piece, SourcePiece | StepPiece | StatePiece) for piece in pieces)
 
 
 def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
@@ -130,13 +136,16 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
 
     Neighbouring pieces of text or reasoning become one part. The pieces of one tool call become one
     part even if there are pieces of other calls between them. Any other piece is a part of its own,
-    except for the hook's state, which is none.
+    except for the hook's state, which is none. Some models use the same call ids again in each
+    step, so the pieces of one call are in one step.
     """
     runs: list[list[Piece]] = []
     calls: dict[str, list[Piece]] = {}
     for piece in pieces:
         if isinstance(piece, StatePiece):
             continue
+        if isinstance(piece, StepPiece):
+            calls.clear()
         run = _run_of(piece, runs[-1] if runs else None, calls)
         if run is None:
             run = []

@@ -66,6 +66,8 @@ class ReplyOptions:
             rest starts with a user's in any case.
         may_truncate: whether the oldest messages may be left out of the prompt if it has no room
             for them.
+        max_tool_calls: how many calls of tools that we run one reply may have; None: the
+            assistant's file decides.
         client_tools: whether the client runs the client tools of the assistant's file, and those of
             the operator's hook.
         passages: texts of the operator's hook for this reply, best first.
@@ -87,6 +89,7 @@ class ReplyOptions:
     response_format: str | None = None
     starts_with_user: bool = True
     may_truncate: bool = True
+    max_tool_calls: int | None = None
     client_tools: bool = True
     passages: tuple[Passage, ...] = ()
 

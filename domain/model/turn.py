@@ -19,7 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from attrs import evolve, field, frozen
-from attrs.validators import ge
+from attrs.validators import ge, optional
 
 from domain.model.errors import InvalidInput, TurnSuperseded
 from domain.model.identifiers import MessageId, ProcessId, TurnId
@@ -100,6 +100,8 @@ class Turn:
         continues: True if the reply continues the last message: its tool calls now have results,
             or it was cut.
         cut_at: where the last message was cut; None unless the turn continues it from there.
+        parts_before: how many parts the last message had when the turn began to continue it after
+            its tool calls; None otherwise, and for turns of older releases.
         process: the process that runs it; None if it is unknown.
         idempotency: the key of its request; None if it had none or the key was released.
         ended_at: aware UTC; None while open.
@@ -117,6 +119,7 @@ class Turn:
     ended_at: datetime | None = None
     error: str | None = None
     cut_at: CutPoint | None = None
+    parts_before: int | None = field(default=None, validator=optional(ge(1)))
 
     @property
     def is_open(self) -> bool:

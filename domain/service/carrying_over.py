@@ -91,6 +91,8 @@ def continuation(
 ) -> Conversation:
     """The new conversation, with the summary, the language and the metadata of this one.
 
+    The system prompt and the hook's state are this one's too.
+
     ``ids`` has a new id for each message in ``carried``. The retention counts from ``at``.
     """
     following = Conversation(
@@ -101,6 +103,8 @@ def continuation(
         summary=conversation.summary,
         carried_summary=conversation.summary,
         metadata=conversation.metadata,
+        prompt_name=conversation.prompt_name,
+        hook_state=conversation.hook_state,
     )
     for message, message_id in zip(carried.messages, ids, strict=True):
         number = following.next_number
@@ -136,7 +140,8 @@ class _Share:
 
 
 def _text_bytes(message: Message) -> int:
-    return utf8_length(message.page_context or "") + sum(map(text_bytes, message.parts))
+    data = utf8_length((message.page_context or "") + (message.hook_state_before or ""))
+    return data + sum(map(text_bytes, message.parts))
 
 
 def _with_few_images(messages: Iterable[Message]) -> tuple[Message, ...]:

@@ -1,10 +1,11 @@
 """Replies that ended early: where one was cut, and how it grows when a turn continues it.
 
-The text of the continuation joins the last text of the reply without a gap. Everything else that
-the continuation has, such as reasoning, follows as parts of its own.
+What the first model call of the continuation writes as text joins the last text of the reply,
+without a gap. Everything else, such as reasoning or a later model call, follows as its own parts.
 """
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from attrs import evolve, fields
 
@@ -16,6 +17,8 @@ from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
+    StepMark,
     TextPart,
     Usage,
     counted_bytes,
@@ -27,13 +30,13 @@ def cut_point(reply: Message) -> CutPoint | None:
     """Where the reply was cut; None if it cannot be continued.
 
     Only a reply that has text and ended early can be continued: it reached the maximum length, was
-    stopped, or failed. Only reasoning may follow its last text.
+    stopped, or failed. Only reasoning and sources may follow its last text.
     """
     is_long = counted_bytes(reply.parts) > MAX_CONTINUED_BYTES
     if reply.role is not Role.ASSISTANT or not _ended_early(reply) or is_long:
         return None
     _, text, after = _around_last_text(reply.parts)
-    is_last = all(isinstance(part, ReasoningPart) for part in after)
+    is_last = all(isinstance(part, ReasoningPart | SourcePart) for part in after)
     if not text.strip() or not is_last:
         return None
     return CutPoint(parts=len(reply.parts), characters=len(text))
@@ -70,10 +73,12 @@ def split_at_cut(
 
 
 def text_and_others(parts: Iterable[Part]) -> tuple[str, tuple[Part, ...]]:
-    """All text in ``parts``, and the parts that are not text."""
+    """All text of the first model call in ``parts``, and all other parts."""
     parts = tuple(parts)
-    text = "".join(part.text for part in parts if isinstance(part, TextPart))
-    return text, tuple(part for part in parts if not isinstance(part, TextPart))
+    first = tuple(takewhile(lambda part: not isinstance(part, StepMark), parts))
+    text = "".join(part.text for part in first if isinstance(part, TextPart))
+    others = (part for part in first if not isinstance(part, TextPart))
+    return text, (*others, *parts[len(first) :])
 
 
 def total_usage(usage: Usage | None, more: Usage | None) -> Usage | None:

@@ -1,16 +1,28 @@
 """Compares a history that a client sends with a stored conversation."""
 
 from collections.abc import Sequence
-from itertools import takewhile
-from typing import Protocol, TypeVar
+from itertools import dropwhile, takewhile
+from typing import Final, Protocol, TypeVar
 
 from domain.model.conversation import Conversation
-from domain.model.message import Part, ReasoningPart, Role, StepMark, ToolResultPart, UnknownPart
+from domain.model.message import (
+    Part,
+    ReasoningPart,
+    Role,
+    SourcePart,
+    StepMark,
+    ToolCallPart,
+    ToolResultPart,
+    UnknownPart,
+)
 from domain.model.turn import TurnStatus
+from domain.service.server_calls import server_results
+
+_NOT_COMPARED: Final = (ReasoningPart, SourcePart, StepMark, UnknownPart)
 
 
 class Item(Protocol):
-    """An entry of the history: one part of the assistant, or a whole message of another role."""
+    """An entry of the history: what one item of the assistant holds, or another role's message."""
 
     @property
     def role(self) -> Role:
@@ -31,7 +43,8 @@ def unanswered_items(conversation: Conversation, items: Sequence[_Item]) -> Sequ
 
     It is the same history if the items begin with the whole conversation, and others follow. If
     none follow and the newest turn has failed without a reply, the last ones are to be answered
-    again. Reasoning is not compared, because clients may leave it out.
+    again. Reasoning, sources, and calls of tools that we run are not compared, because clients may
+    leave them out.
     """
     if conversation.earlier or not conversation.messages:
         return None
@@ -43,7 +56,7 @@ def unanswered_items(conversation: Conversation, items: Sequence[_Item]) -> Sequ
     position = 0
     for count, item in enumerate(items):
         if position == len(stored):
-            return items[count:]
+            return [*dropwhile(_is_our_call, items[count:])]
         parts = [(item.role, part) for part in _compared(item.parts)]
         if stored[position : position + len(parts)] != parts:
             return None
@@ -53,7 +66,21 @@ def unanswered_items(conversation: Conversation, items: Sequence[_Item]) -> Sequ
 
 
 def _compared(parts: Sequence[Part]) -> Sequence[Part]:
-    return [part for part in parts if not isinstance(part, ReasoningPart | StepMark | UnknownPart)]
+    results = {*server_results(parts).values()}
+    return [
+        part
+        for index, part in enumerate(parts)
+        if index not in results and not isinstance(part, _NOT_COMPARED) and not _is_ours(part)
+    ]
+
+
+def _is_ours(part: Part) -> bool:
+    """Whether the part is the call of a tool that we run."""
+    return isinstance(part, ToolCallPart) and part.server is not None
+
+
+def _is_our_call(item: Item) -> bool:
+    return bool(item.parts) and _is_ours(item.parts[0])
 
 
 def _failed_input(conversation: Conversation, items: Sequence[_Item]) -> Sequence[_Item] | None:
@@ -65,5 +92,5 @@ def _failed_input(conversation: Conversation, items: Sequence[_Item]) -> Sequenc
 
 
 def _is_input(item: Item) -> bool:
-    is_result = any(isinstance(part, ToolResultPart) for part in item.parts)
+    is_result = bool(item.parts) and isinstance(item.parts[0], ToolResultPart)
     return item.role is not Role.ASSISTANT or is_result

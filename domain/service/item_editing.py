@@ -8,7 +8,7 @@ messages.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import dropwhile, takewhile
+from itertools import takewhile
 from typing import Final
 
 from attrs import define, evolve, field, frozen
@@ -40,6 +40,7 @@ from domain.model.message import (
     UnknownPart,
 )
 from domain.model.turn import Turn, TurnStatus
+from domain.service.server_calls import server_results
 from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
 
 
@@ -49,7 +50,8 @@ class NewItem:
 
     Attributes:
         id: the id of the new message, if the item becomes a message of its own.
-        parts: exactly one part for the assistant; all parts of the message for any other role.
+        parts: exactly one part for the assistant, or the call of a tool that we have run and its
+            result; all parts of the message for any other role.
     """
 
     id: MessageId
@@ -112,8 +114,14 @@ def _is_answered(conversation: Conversation) -> bool:
         return not conversation.earlier
     last = dialogue[-1]
     is_reply = last.role is Role.ASSISTANT and last.turn > 0
-    has_new_results = bool(last.parts) and isinstance(last.parts[-1], ToolResultPart)
+    has_new_results = bool(last.parts) and _is_from_client(last.parts, len(last.parts) - 1)
     return is_reply and last.status is MessageStatus.FINISHED and not has_new_results
+
+
+def _is_from_client(parts: Sequence[Part], index: int) -> bool:
+    """Whether this part is the result of a tool that the client has run."""
+    is_ours = index in server_results(parts).values()
+    return isinstance(parts[index], ToolResultPart) and not is_ours
 
 
 def repeats_failed_items(conversation: Conversation, items: Sequence[NewItem]) -> bool:
@@ -189,7 +197,7 @@ class _LongerConversation:
         if item.role is not Role.ASSISTANT:
             self._begin_message(item, self.turn)
             return
-        [part] = item.parts
+        part = item.parts[0]
         last = self.messages[-1] if self.messages else None
         if isinstance(part, ToolResultPart):
             self._add_result(part)
@@ -197,7 +205,7 @@ class _LongerConversation:
             # Turn 0: an assistant item that a client adds belongs to no turn.
             self._begin_message(item, 0)
         else:
-            self._read((StepMark(), part) if self._begins_a_step(part) else (part,))
+            self._read((StepMark(), *item.parts) if self._begins_a_step(part) else item.parts)
 
     def _begin_message(self, item: NewItem, turn: int) -> None:
         self._complete_last()
@@ -280,7 +288,8 @@ def without_part(
 ) -> Conversation:
     """The conversation without the part at ``index`` of a message; None removes the whole message.
 
-    The retention is not restarted. A summary that covers the message is removed too.
+    The call of a tool that we ran takes its result with it. The retention is not restarted. A
+    summary that covers the message is removed too.
 
     Raises:
         TurnInProgress: a reply is being written.
@@ -315,8 +324,10 @@ def without_turn(conversation: Conversation, number: int) -> Conversation:
 def _without_part_at(parts: Sequence[Part], index: int) -> tuple[Part, ...]:
     if not 0 <= index < len(parts) or parts[index] == _DELETED:
         raise MessageNotFound
-    kept = [*parts]
+    kept, result = [*parts], server_results(parts).get(index)
     kept[index] = _DELETED
+    if result is not None:
+        kept[result] = _DELETED
     while kept and kept[-1] in (_DELETED, StepMark()):
         kept.pop()
     return tuple(kept)
@@ -370,7 +381,11 @@ def branch_at_turn(
 
 
 def reply_parts(reply: Message) -> tuple[Part, ...]:
-    """The parts that the model generated, without the results and notes that follow them."""
-    added = (ToolResultPart, UnknownPart)
-    backwards = dropwhile(lambda part: isinstance(part, added), reversed(reply.parts))
-    return tuple(reversed(tuple(backwards)))
+    """The parts of a reply, without the client's results and the notes that follow them."""
+    ours = {*server_results(reply.parts).values()}
+    count = len(reply.parts)
+    while count and count - 1 not in ours:
+        if not isinstance(reply.parts[count - 1], ToolResultPart | UnknownPart):
+            break
+        count -= 1
+    return reply.parts[:count]

@@ -14,16 +14,31 @@ from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
+    StepMark,
     TextPart,
     ToolCallPart,
     ToolResultPart,
     UnknownPart,
 )
-from domain.model.piece import Piece, ReasoningPiece, TextPiece, ToolCallPiece, assemble_parts
+from domain.model.piece import (
+    Piece,
+    ReasoningPiece,
+    SourcePiece,
+    StepPiece,
+    TextPiece,
+    ToolCallPiece,
+    ToolResultPiece,
+    assemble_parts,
+)
 from domain.model.turn import Outcome, Turn, TurnEnd, TurnStatus
 from domain.service.cut_replies import split_at_cut, text_and_others
+from domain.service.server_calls import server_results
 
-_ModelPart: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+_WrittenPart: TypeAlias = (
+    TextPart | ReasoningPart | ToolCallPart | ToolResultPart | SourcePart | StepMark
+)
+"""What pieces become; a tool result only if we ran the tool."""
 
 
 def reply_of(messages: Sequence[Message], turn: Turn) -> Message | None:
@@ -51,18 +66,18 @@ def unheard(reply: Message, turn: Turn, pieces: Iterable[Piece]) -> tuple[Piece,
 
     Empty if the reply does not begin with ``pieces``: they belong to another reply.
     """
-    parts = tuple(_model_parts(split_before_turn(reply, turn)[1]))
-    seen = assemble_parts(pieces)
+    parts = _written_parts(_added_by(turn, reply))
+    seen = _written_parts(assemble_parts(pieces))
     if turn.cut_at is not None:
         parts, seen = _text_first(parts), _text_first(seen)
     if len(seen) > len(parts) or not all(map(_begins_with, parts, seen)):
         return ()
-    lengths = [*(len(_text_of(part)) for part in seen), *[0] * (len(parts) - len(seen))]
-    return tuple(
-        _piece_after(part, length)
-        for part, length in zip(parts, lengths, strict=True)
-        if length < len(_text_of(part))
+    begun = (
+        _piece_after(part, len(_text_of(before)))
+        for part, before in zip(parts, seen, strict=False)
+        if len(_text_of(before)) < len(_text_of(part))
     )
+    return (*begun, *_pieces(parts[len(seen) :]))
 
 
 def split_before_turn(reply: Message, turn: Turn) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
@@ -71,53 +86,92 @@ def split_before_turn(reply: Message, turn: Turn) -> tuple[tuple[Part, ...], tup
         return (), reply.parts
     if turn.cut_at is not None:
         return split_at_cut(reply.parts, turn.cut_at)
-    return _split_at_last_tool_result(reply)
-
-
-def _split_at_last_tool_result(reply: Message) -> tuple[tuple[Part, ...], tuple[Part, ...]]:
-    """The parts up to the last tool result, and the parts that a turn added after it."""
-    results = (i for i, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
-    split = max(results, default=0)
+    split = turn.parts_before
+    if split is None:
+        # Older releases did not store it; then only clients ran tools.
+        results = (i for i, part in enumerate(reply.parts, 1) if isinstance(part, ToolResultPart))
+        split = max(results, default=0)
     return reply.parts[:split], reply.parts[split:]
 
 
-def pieces_of(parts: Iterable[Part]) -> tuple[Piece, ...]:
-    """What the model wrote in ``parts``, with one piece per part."""
-    return tuple(_piece_after(part, 0) for part in _model_parts(parts) if _text_of(part))
+def _added_by(turn: Turn, reply: Message) -> tuple[Part, ...]:
+    """The parts that the turn's pieces became, without the mark that separates them."""
+    added = split_before_turn(reply, turn)[1]
+    return added[1:] if added[:1] == (StepMark(),) else added
 
 
-def _model_parts(parts: Iterable[Part]) -> Iterator[_ModelPart]:
-    return (part for part in parts if isinstance(part, TextPart | ReasoningPart | ToolCallPart))
+def pieces_of(parts: Sequence[Part]) -> tuple[Piece, ...]:
+    """What was streamed of ``parts``, with one piece per part.
+
+    Results of tools that the client ran are left out, and so are empty texts.
+    """
+    return tuple(piece for _, piece in indexed_pieces(parts))
 
 
-def _text_first(parts: Iterable[Part]) -> tuple[_ModelPart, ...]:
-    """One part with all text, which may be empty, and then the other parts of the model."""
+def indexed_pieces(parts: Sequence[Part]) -> Iterator[tuple[int, Piece]]:
+    """As ``pieces_of``, each piece with the index of its part."""
+    return ((index, _piece_after(part, 0)) for index, part in _written(parts) if _has_piece(part))
+
+
+def _pieces(parts: Iterable[_WrittenPart]) -> tuple[Piece, ...]:
+    return tuple(_piece_after(part, 0) for part in parts if _has_piece(part))
+
+
+def _has_piece(part: _WrittenPart) -> bool:
+    return bool(_text_of(part)) or not isinstance(part, TextPart | ReasoningPart)
+
+
+def _written_parts(parts: Sequence[Part]) -> tuple[_WrittenPart, ...]:
+    return tuple(part for _, part in _written(parts))
+
+
+def _written(parts: Sequence[Part]) -> Iterator[tuple[int, _WrittenPart]]:
+    results = set(server_results(parts).values())
+    for index, part in enumerate(parts):
+        if isinstance(part, TextPart | ReasoningPart | ToolCallPart | SourcePart | StepMark) or (
+            isinstance(part, ToolResultPart) and index in results
+        ):
+            yield index, part
+
+
+def _text_first(parts: Iterable[Part]) -> tuple[_WrittenPart, ...]:
+    """One part with the text of the first model call, which may be empty, and all other parts."""
     text, others = text_and_others(parts)
-    return (TextPart(text), *_model_parts(others))
+    return (TextPart(text), *_written_parts(others))
 
 
-def _text_of(part: Part) -> str:
+def _text_of(part: _WrittenPart) -> str:
     if isinstance(part, ToolCallPart):
         return part.arguments
     return part.text if isinstance(part, TextPart | ReasoningPart) else ""
 
 
-def _begins_with(part: _ModelPart, seen: Part) -> bool:
+def _begins_with(part: _WrittenPart, seen: _WrittenPart) -> bool:
     if isinstance(part, ToolCallPart) and isinstance(seen, ToolCallPart):
         return part.call_id == seen.call_id and part.arguments.startswith(seen.arguments)
-    return type(part) is type(seen) and _text_of(part).startswith(_text_of(seen))
+    if isinstance(part, TextPart | ReasoningPart):
+        return type(part) is type(seen) and _text_of(part).startswith(_text_of(seen))
+    return part == seen
 
 
-def _piece_after(part: _ModelPart, length: int) -> Piece:
+def _piece_after(part: _WrittenPart, length: int) -> Piece:
     """The rest of the part after its first ``length`` characters."""
-    rest = _text_of(part)[length:]
     match part:
         case ToolCallPart():
-            return ToolCallPiece(call_id=part.call_id, name=part.name, arguments=rest)
-        case TextPart():
-            return TextPiece(rest)
-        case ReasoningPart():
-            return ReasoningPiece(rest)
+            rest = part.arguments[length:]
+            return ToolCallPiece(
+                call_id=part.call_id, name=part.name, arguments=rest, server=part.server
+            )
+        case TextPart(text):
+            return TextPiece(text[length:])
+        case ReasoningPart(text):
+            return ReasoningPiece(text[length:])
+        case ToolResultPart():
+            return ToolResultPiece(part)
+        case SourcePart():
+            return SourcePiece(part)
+        case StepMark():
+            return StepPiece()
 
 
 @frozen(kw_only=True)

@@ -208,7 +208,8 @@ class _Writer:
         cls, conversation: Conversation, assistant: Assistant, budget: Budget, at: datetime
     ) -> "_Writer":
         rates, memory = budget.rates, assistant.memory
-        usual = budget.tokens - budget.reply_tokens - rates.of_text(assistant.system_prompt)
+        system = assistant.system_prompt_for(conversation)
+        usual = budget.tokens - budget.reply_tokens - rates.of_text(system)
         tokens = memory.summary_tokens or min(int(usual * _SUMMARY_SHARE), _MOST_SUMMARY_TOKENS)
         # A summary that the operator allows for a large model must still fit a small one.
         tokens = min(tokens, budget.tokens // 4)

@@ -18,7 +18,7 @@ from domain.model.characters import (
     count_characters,
 )
 from domain.model.conversation import Conversation
-from domain.model.message import ImagePart, Message, ToolCallPart, ToolResultPart
+from domain.model.message import ImagePart, Message, StepMark, ToolCallPart, ToolResultPart
 from domain.model.prompt import Prompt
 from domain.model.token_rates import CAUTIOUS_RATES, TokenRates
 from domain.service.prompt_building import DATA_TOKENS, data_texts
@@ -144,7 +144,8 @@ def recalled(rates: TokenRates, conversation: Conversation, system: str) -> Toke
     the estimate says nothing.
     """
     memory = conversation.working_memory
-    for reply in [message for message in memory if _input_tokens(message)][-_RECALLED_REPLIES:]:
+    replies = [message for message in memory if _input_tokens(message) and not _has_steps(message)]
+    for reply in replies[-_RECALLED_REPLIES:]:
         before = tuple(message for message in memory if message.number < reply.number)
         prompt = Prompt(
             system=system,
@@ -162,6 +163,11 @@ def recalled(rates: TokenRates, conversation: Conversation, system: str) -> Toke
 def _input_tokens(reply: Message) -> int:
     """What the model's server has reported; 0 if that is nothing."""
     return reply.usage.input_tokens or 0 if reply.usage else 0
+
+
+def _has_steps(reply: Message) -> bool:
+    """Whether several prompts were sent for it; then no single one had the reported tokens."""
+    return any(isinstance(part, StepMark) for part in reply.parts)
 
 
 def _margin(margin: float, ratio: float) -> float:

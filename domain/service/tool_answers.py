@@ -4,7 +4,6 @@ Clients send all results that they have, so results that are stored already are 
 """
 
 from collections.abc import Sequence
-from itertools import takewhile
 
 from attrs import evolve
 
@@ -13,6 +12,7 @@ from domain.model.errors import InvalidInput
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
 from domain.model.message import Message, MessageStatus, ToolResultPart, utf8_length
 from domain.model.turn import Turn, TurnStatus
+from domain.service.reply_reading import split_before_turn
 from domain.service.turn_lifecycle import NewTurn, opened_by, require_no_open_turn, with_open_turn
 
 
@@ -67,7 +67,12 @@ def submit_tool_results(
         why = "These tool results do not match the open tool calls."
         raise InvalidInput("tool_results_unexpected", why)
     answered = evolve(conversation, messages=(*conversation.messages[:-1], continued))
-    return with_open_turn(answered, evolve(new_turn, reply_id=continued.id), continues=True)
+    return with_open_turn(
+        answered,
+        evolve(new_turn, reply_id=continued.id),
+        continues=True,
+        parts_before=len(continued.parts),
+    )
 
 
 def _has_tool_results(turn: Turn) -> bool:
@@ -85,10 +90,9 @@ def _with_results(
         is_all = {result.call_id for result in new} == open_ids
         return evolve(last, parts=(*last.parts, *new)) if is_all else None
     turn = conversation.turn
-    has_failed = turn is not None and _has_tool_results(turn) and turn.status is TurnStatus.FAILED
-    stored = {part for part in last.parts if isinstance(part, ToolResultPart)}
-    if not (has_failed and results and stored.issuperset(results)):
+    if turn is None or not _has_tool_results(turn) or turn.status is not TurnStatus.FAILED:
         return None
-    added = takewhile(lambda part: not isinstance(part, ToolResultPart), reversed(last.parts))
-    kept = last.parts[: len(last.parts) - len(tuple(added))]
-    return evolve(last, parts=kept, status=MessageStatus.FINISHED)
+    stored = {part for part in last.parts if isinstance(part, ToolResultPart)}
+    if not (results and stored.issuperset(results)):
+        return None
+    return evolve(last, parts=split_before_turn(last, turn)[0], status=MessageStatus.FINISHED)

@@ -31,6 +31,7 @@ from domain.model.errors import (
     TurnInProgress,
     TurnSuperseded,
 )
+from domain.model.hook_state import after_state_change
 from domain.model.identifiers import MessageId, ProcessId, TurnId
 from domain.model.message import (
     FinishReason,
@@ -42,10 +43,11 @@ from domain.model.message import (
     Usage,
     is_same_content,
 )
-from domain.model.piece import Piece, assemble_parts
+from domain.model.piece import Piece, StatePiece, assemble_parts, has_content
 from domain.model.turn import CutPoint, IdempotencyKey, Turn, TurnStatus, TurnStep, after_step
 from domain.service.cut_replies import total_usage, with_continuation
 from domain.service.idempotency import remembered_keys
+from domain.service.server_calls import with_all_results
 
 # Opening a turn
 
@@ -129,10 +131,11 @@ def with_open_turn(
     *,
     continues: bool = False,
     cut_at: CutPoint | None = None,
+    parts_before: int | None = None,
 ) -> Conversation:
     """The conversation with a new open ``Turn`` and its retention restarted.
 
-    ``continues`` and ``cut_at``: see ``Turn``.
+    ``continues``, ``cut_at`` and ``parts_before``: see ``Turn``.
     """
     turn = Turn(
         id=new_turn.turn_id,
@@ -141,6 +144,7 @@ def with_open_turn(
         opened_at=new_turn.at,
         continues=continues,
         cut_at=cut_at,
+        parts_before=parts_before,
         process=new_turn.process,
         idempotency=new_turn.idempotency,
     )
@@ -195,26 +199,26 @@ def finish(
 def interrupt(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime
 ) -> Conversation:
-    """The conversation with the turn interrupted, and its pieces as a message if there are any.
+    """The conversation with the turn interrupted, and its pieces as a message if they are a reply.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, pieces, at)
+    ended = _ended(conversation, turn_id, TurnStep.INTERRUPT, _reply_pieces(pieces), at)
     return conversation if ended is conversation else with_retention_from(ended, at)
 
 
 def fail(
     conversation: Conversation, turn_id: TurnId, pieces: Iterable[Piece], at: datetime, error: str
 ) -> Conversation:
-    """The conversation with the turn failed, and its pieces as a message if there are any.
+    """The conversation with the turn failed, and its pieces as a message if they are a reply.
 
-    Without pieces, the turn's Idempotency-Key is released, so that the request can be retried.
+    Without a reply, the turn's Idempotency-Key is released, so that the request can be retried.
 
     Raises:
         TurnSuperseded: the turn is not the newest, or has ended in another way.
     """
-    pieces = tuple(pieces)
+    pieces = _reply_pieces(pieces)
     ended = _ended(conversation, turn_id, TurnStep.FAIL, pieces, at, error=error)
     if ended is conversation or ended.turn is None:
         return conversation
@@ -227,18 +231,38 @@ def settle(
 ) -> Conversation:
     """The conversation after closing the turn that a dead process left open.
 
-    ``pieces`` are what its log still has. With pieces, the turn is interrupted. Without any, it
-    fails and its Idempotency-Key is released, so that the request can be retried. The retention is
-    not restarted, because no user did anything.
+    ``pieces`` are what its log still has. If they are a reply, the turn is interrupted. Otherwise
+    it fails and its Idempotency-Key is released, so that the request can be retried. The retention
+    is not restarted, because no user did anything.
 
     Raises:
         TurnSuperseded: the turn is not the newest.
     """
-    pieces, turn = tuple(pieces), conversation.open_turn
+    pieces, turn = _reply_pieces(pieces), conversation.open_turn
     if pieces or turn is None or turn.id != turn_id:
         return _ended(conversation, turn_id, TurnStep.SETTLE, pieces, at)
     failed = after_step(evolve(turn, idempotency=None), TurnStep.FAIL, at, "turn_abandoned")
     return _with_reply(evolve(conversation, turn=failed), failed, (), at)
+
+
+def with_reply_so_far(conversation: Conversation, pieces: Iterable[Piece]) -> Conversation:
+    """The conversation with what its open turn has written so far in its last message.
+
+    It is for the next prompt of the same turn, and never stored.
+    """
+    turn = conversation.open_turn
+    if turn is None:
+        raise AssertionError("only an open turn has a reply so far")
+    finished = evolve(turn, status=TurnStatus.FINISHED)
+    # The model continues after the results of its tools, and no longer where the reply was cut.
+    uncut = evolve(conversation, turn=evolve(turn, cut_at=None))
+    return _with_reply(uncut, finished, assemble_parts(pieces), turn.opened_at)
+
+
+def _reply_pieces(pieces: Iterable[Piece]) -> tuple[Piece, ...]:
+    """The pieces; none if they are no reply."""
+    pieces = tuple(pieces)
+    return pieces if has_content(pieces) else ()
 
 
 def _ended(
@@ -255,7 +279,12 @@ def _ended(
     turn = after_step(conversation.turn, step, at, error)
     if turn is conversation.turn:
         return conversation
-    return _with_reply(evolve(conversation, turn=turn), turn, assemble_parts(pieces), at)
+    pieces = tuple(pieces)
+    # Nobody waits for a call that we ran, and it is never run a second time.
+    parts = with_all_results(assemble_parts(pieces))
+    ended = _with_reply(evolve(conversation, turn=turn), turn, parts, at)
+    has_reply = bool(parts) or turn.status is TurnStatus.FINISHED
+    return _with_hook_state(ended, pieces) if has_reply else ended
 
 
 def _with_reply(
@@ -275,6 +304,16 @@ def _with_reply(
         status=MessageStatus(turn.status.value),
     )
     return with_message(conversation, reply)
+
+
+def _with_hook_state(conversation: Conversation, pieces: Sequence[Piece]) -> Conversation:
+    """The conversation, whose last message is the reply, with the newest state in ``pieces``."""
+    states = [piece.state for piece in pieces if isinstance(piece, StatePiece)]
+    if not states or states[-1] == conversation.hook_state:
+        return conversation
+    reply = after_state_change(conversation.messages[-1], conversation.hook_state)
+    messages = (*conversation.messages[:-1], reply)
+    return evolve(conversation, messages=messages, hook_state=states[-1])
 
 
 def _continued(conversation: Conversation, turn: Turn, parts: tuple[Part, ...]) -> Conversation:

@@ -44,6 +44,11 @@ from entrypoints.url_settings import is_loopback
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
+_PROBLEMS_OF_SETTINGS: Final = (
+    KeyRingProblem,
+    ProfileProblem,
+    ServerProblem,
+)
 
 
 def serve(
@@ -98,7 +103,7 @@ def _run(settings: Settings, host: str, port: int) -> int:
             runner.run(_serve(settings, host, port))
     except StartupFailed as failed:
         cause = failed.__cause__
-        if isinstance(cause, KeyRingProblem | ProfileProblem | ServerProblem):
+        if isinstance(cause, _PROBLEMS_OF_SETTINGS):
             _print_errors([str(cause)])
             return _WRONG_SETTINGS
         if isinstance(cause, RedisUnreachable):

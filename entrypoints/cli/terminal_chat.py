@@ -29,10 +29,12 @@ _CUT: Final[Mapping[str, str]] = {
     "length": "The reply was cut off because it reached its maximum length. "
     "/continue continues it.",
     "content-filter": "The reply was cut off by the content filter.",
+    "tool-calls": "The model waits for a tool that this program cannot run. Write on without it.",
 }
 _EMPTY: Final[Mapping[str, str]] = {
     "length": "The model used up the maximum length before it wrote an answer.",
     "content-filter": "The content filter held back the reply.",
+    "tool-calls": _CUT["tool-calls"],
 }
 
 
@@ -141,7 +143,7 @@ class TerminalChat:
 
     async def _show_reply(self, path: str, body: Mapping[str, Any], printed: str = "") -> None:
         """Print the reply to a request, but not what was ``printed`` before. Ctrl-C stops it."""
-        printer = ReplyPrinter(self._write, shows_thinking=self._is_interactive, printed=printed)
+        printer = ReplyPrinter(self._write, shows_notes=self._is_interactive, printed=printed)
 
         async def stop() -> None:
             # Before the first event there is no reply to stop.
@@ -193,13 +195,16 @@ class ReplyPrinter:
         session_id: the conversation of the reply; None before the first event.
     """
 
-    def __init__(self, write: Write, *, shows_thinking: bool, printed: str = "") -> None:
-        """``write`` prints text. With ``shows_thinking``, a line says that the model thinks.
+    def __init__(self, write: Write, *, shows_notes: bool, printed: str = "") -> None:
+        """``write`` prints text. With ``shows_notes``, it also prints what is not the reply's text.
 
-        ``printed`` is the beginning of the reply, if that was printed before.
+        These are lines which say that the model thinks or that the service runs a tool, and the
+        sources. ``printed`` is the beginning of the reply, if that was printed before.
         """
         self._write = write
-        self._shows_thinking = shows_thinking
+        self._shows_notes = shows_notes
+        self._notes: set[str] = set()
+        self._sources: dict[str, str] = {}
         self._printed = [printed]
         self._still_to_replay = ""
         self._is_line_open = False
@@ -233,26 +238,49 @@ class ReplyPrinter:
             case "session-id":
                 self._begin(document)
             case "reasoning-delta":
-                self._print_thinking()
+                self._print_note("(Thinking …)")
+            case "tool-input-start" if document.get("providerExecuted"):
+                self._print_tool(document)
+            case "source-url" | "source-document":
+                self._sources[str(document.get("sourceId"))] = _described(document)
             case "text-delta":
                 self._print_text(str(document.get("delta", "")))
-            case "finish":
-                self._print_reason(str(document.get("finishReason", "")))
-            case "abort":
-                self._write(" (stopped)")
-                self._is_line_open = True
-            case "error":
-                raise ChatError(str(document.get("errorText", "The reply failed.")))
+            case "finish" | "abort" | "error" as end:
+                self._print_end(end, document)
+
+    def _print_end(self, end: str, document: Mapping[str, Any]) -> None:
+        """Print how the reply ended, and its sources.
+
+        Raises:
+            ChatError: the reply failed.
+        """
+        if end == "error":
+            raise ChatError(str(document.get("errorText", "The reply failed.")))
+        if end == "abort":
+            self._write(" (stopped)")
+            self._is_line_open = True
+        else:
+            self._print_reason(str(document.get("finishReason", "")))
+        if self._sources and self._shows_notes:
+            self.end_line()
+            for number, source in enumerate(self._sources.values(), 1):
+                self._write(f"[{number}] {source}\n")
 
     def _begin(self, document: Mapping[str, Any]) -> None:
         if self.session_id is None and document.get("restarted"):
             self._write("(The conversation no longer exists. This is a new one.)\n")
         self.session_id = str(document["sessionId"])
 
-    def _print_thinking(self) -> None:
-        if self._shows_thinking:
-            self._write("(Thinking …)\n")
-        self._shows_thinking = False
+    def _print_note(self, note: str, key: str = "") -> None:
+        """Print a line, but only once, even if the reply is replayed."""
+        if self._shows_notes and key not in self._notes:
+            self.end_line()
+            self._write(f"{note}\n")
+        self._notes.add(key)
+
+    def _print_tool(self, document: Mapping[str, Any]) -> None:
+        name = _one_line(document.get("toolName"))
+        self._print_note(f"(Using {name} …)", str(document.get("toolCallId")))
 
     def _print_text(self, delta: str) -> None:
         replayed = self._still_to_replay
@@ -285,3 +313,12 @@ class ReplyPrinter:
         if self._is_line_open:
             self._write("\n")
         self._is_line_open = False
+
+
+def _described(source: Mapping[str, Any]) -> str:
+    """The title of a source, and its URL if it has one."""
+    return " ".join(filter(None, map(_one_line, (source.get("title"), source.get("url")))))
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text or "").split())

@@ -35,7 +35,7 @@ from entrypoints.http.middleware import (
     SecurityHeaders,
     UnexpectedErrors,
 )
-from entrypoints.http.native import client_keys, continuing, sessions
+from entrypoints.http.native import client_keys, continuing, sessions, tool_results
 from entrypoints.http.native import routes as native
 from entrypoints.http.openai.errors import PREFIX as OPENAI_PREFIX
 from entrypoints.http.openai.errors import openai_error
@@ -65,6 +65,7 @@ _ROUTES: Final = (
     *native.ROUTES,
     *client_keys.ROUTES,
     *continuing.ROUTES,
+    *tool_results.ROUTES,
     *sessions.ROUTES,
     *ai_sdk.ROUTES,
     *health.ROUTES,

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 from attrs import asdict
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from starlette.responses import Response
 
 from domain.model.conversation import Conversation
@@ -23,6 +23,7 @@ from domain.model.message import (
     PromptReport,
     ReasoningPart,
     Role,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -51,10 +52,23 @@ class UsageDocument(Document, omit_defaults=True):
     reasoning_tokens: int | None = None
 
 
+class SourceDocument(Document):
+    """A source of a reply; ``excerpt`` is the beginning of the passage that the model was given.
+
+    ``url`` is null if the source cannot be opened.
+    """
+
+    id: str
+    title: str
+    url: str | None
+    excerpt: str | None
+
+
 class MessageDocument(Document):
     """One message; ``content`` is its plain text, ``parts`` is its whole content.
 
     ``finishReason`` says why the model stopped. It is null except for a finished reply.
+    ``sources`` is left out if there are none.
     """
 
     id: MessageIdText
@@ -64,6 +78,7 @@ class MessageDocument(Document):
     status: Literal["finished", "interrupted", "failed"]
     finish_reason: StopReason | None
     created_at: Timestamp
+    sources: list[SourceDocument] | UnsetType = UNSET
 
 
 class TurnDocument(Document):
@@ -162,6 +177,8 @@ class ExportDocument(Document):
     carried_summary: str | None
     summarized_until: int
     working_memory_from: int
+    prompt_name: str | None
+    hook_state: Any
     turn: dict[str, Any] | None
     messages: list[dict[str, Any]]
 
@@ -218,6 +235,7 @@ def message_counts(report: PromptReport | None) -> dict[str, int]:
 
 def message_document(message: Message) -> MessageDocument:
     """A message of the user or the assistant as JSON."""
+    sources = [source_document(part) for part in message.parts if isinstance(part, SourcePart)]
     return MessageDocument(
         id=message.id,
         role="assistant" if message.role is Role.ASSISTANT else "user",
@@ -226,7 +244,13 @@ def message_document(message: Message) -> MessageDocument:
         status=message.status.value,
         finish_reason=message.finish_reason and message.finish_reason.value,
         created_at=message.created_at,
+        sources=sources or UNSET,
     )
+
+
+def source_document(source: SourcePart) -> SourceDocument:
+    """A source as JSON."""
+    return SourceDocument(**asdict(source))
 
 
 def history_document(history: History) -> HistoryDocument:
@@ -267,6 +291,8 @@ def export_document(conversation: Conversation) -> ExportDocument:
         carried_summary=conversation.carried_summary,
         summarized_until=conversation.summarized_until,
         working_memory_from=conversation.working_memory_from,
+        prompt_name=conversation.prompt_name,
+        hook_state=_json_member(conversation.hook_state),
         turn=_turn_export(conversation.turn),
         messages=[_message_export(message) for message in conversation.messages],
     )
@@ -279,18 +305,25 @@ def part_document(part: Part) -> Any:  # noqa: PLR0911 - one case per kind of pa
             return {"type": "text", "text": text}
         case ReasoningPart(text):
             return {"type": "reasoning", "text": text}
-        case ToolCallPart():
-            document = {"type": "tool-call", "toolCallId": part.call_id, "toolName": part.name}
-            return {**document, "arguments": part.arguments}
-        case ToolResultPart():
-            document = {"type": "tool-result", "toolCallId": part.call_id}
-            return {**document, "output": Raw(part.output.encode()), "failed": part.failed}
+        case ToolCallPart() | ToolResultPart():
+            return _tool_document(part)
         case ImagePart() | FilePart():
             return _file_document(part)
+        case SourcePart():
+            return {"type": "source", **asdict(part)}
         case StepMark():
             return {"type": "step-start"}
         case UnknownPart(json):
             return Raw(json.encode())
+
+
+def _tool_document(part: ToolCallPart | ToolResultPart) -> dict[str, Any]:
+    if isinstance(part, ToolResultPart):
+        document = {"type": "tool-result", "toolCallId": part.call_id}
+        return {**document, "output": Raw(part.output.encode()), "failed": part.failed}
+    document = {"type": "tool-call", "toolCallId": part.call_id, "toolName": part.name}
+    server = {} if part.server is None else {"server": part.server}
+    return {**document, "arguments": part.arguments, **server}
 
 
 def _file_document(part: ImagePart | FilePart) -> dict[str, str]:
@@ -324,7 +357,7 @@ def _turn_export(turn: Turn | None) -> dict[str, Any] | None:
 
 
 def _message_export(message: Message) -> dict[str, Any]:
-    reason, context = message.finish_reason, message.page_context
+    reason, state = message.finish_reason, message.hook_state_before
     return {
         "id": message.id,
         "number": message.number,
@@ -335,5 +368,11 @@ def _message_export(message: Message) -> dict[str, Any]:
         "parts": [part_document(part) for part in message.parts],
         "finishReason": reason.value if reason else None,
         "usage": usage_document(message.usage),
-        "pageContext": None if context is None else Raw(context.encode()),
+        "pageContext": _json_member(message.page_context),
+        **({} if state is None else {"hookStateBefore": _json_member(state)}),
     }
+
+
+def _json_member(text: str | None) -> Raw | None:
+    """The value of a member that is stored as JSON text."""
+    return None if text is None else Raw(text.encode())

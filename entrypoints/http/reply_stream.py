@@ -15,7 +15,7 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef, SessionId, TurnRef
-from domain.model.message import Part
+from domain.model.message import Part, Role, SourcePart
 from domain.model.turn import Outcome, Turn, TurnEnd
 from entrypoints.http.documents import (
     ReplyDocument,
@@ -49,6 +49,31 @@ EventsFn: TypeAlias = Callable[[Started], AsyncGenerator[bytes, None]]
 
 
 @frozen(kw_only=True)
+class StreamedReply:
+    """What is known about a reply once its native stream is complete.
+
+    Attributes:
+        question: the text of the newest user message.
+        sources: the sources that this turn added.
+        cost: according to the assistant's price list; None if unknown.
+        latency: how long the stream took.
+        to_first_piece: the part of ``latency`` before the first piece.
+        ended_at: in seconds since 1970.
+    """
+
+    question: str
+    sources: Sequence[SourcePart]
+    cost: float | None
+    latency: timedelta
+    to_first_piece: timedelta
+    ended_at: float
+
+
+ClosingFn: TypeAlias = Callable[[StreamedReply], bytes]
+"""The events that a native client gets after ``[DONE]``."""
+
+
+@frozen(kw_only=True)
 class Reply:
     """The outcome of a turn that has ended: a document, or a problem."""
 
@@ -72,8 +97,10 @@ class ReplyStream:
     model: LanguageModel
     clock: Clock
 
-    async def native_events(self, started: Started) -> AsyncGenerator[bytes, None]:
-        """The events of a new turn: ``session-id``, its chunks, ``[DONE]``, ``metadata-info``.
+    async def native_events(
+        self, started: Started, *, closing: ClosingFn
+    ) -> AsyncGenerator[bytes, None]:
+        """The events of a new turn: ``session-id``, its chunks, ``[DONE]``, the ``closing`` ones.
 
         If it continues a reply that was cut, the chunks repeat what the reply has already.
 
@@ -84,11 +111,24 @@ class ReplyStream:
         session = {"sessionId": started.conversation.id, "restarted": started.restarted}
         yield event(session, name="session-id")
         prior = await self._prior_text(started)
-        async for chunk, end in self._chunks(started.ref, started.turn, None, prior=prior):
+        chunks = _reply_chunks(started.ref, started.turn)
+        first_at: timedelta | None = None
+        async for chunk, end in self._events(started.ref, started.turn, chunks, prior=prior):
             yield chunk
+            now = self.clock.monotonic()
+            first_at = now if first_at is None and chunks.has_begun else first_at
             if end is not None:
-                info = self._metadata_info(end, self.clock.monotonic() - started_at)
-                yield event(info, name="metadata-info")
+                cost = self.assistant.cost_of(self.model.name, end.usage)
+                yield closing(
+                    StreamedReply(
+                        question=_question(started.conversation),
+                        sources=chunks.sources,
+                        cost=None if cost is None else float(cost),
+                        latency=now - started_at,
+                        to_first_piece=(first_at or now) - started_at,
+                        ended_at=time(),
+                    )
+                )
 
     async def turn_events(
         self, started: Started, metadata: Mapping[str, object], *, repeats_text: bool = False
@@ -103,8 +143,8 @@ class ReplyStream:
         """
         try:
             prior = await self._prior_text(started) if repeats_text else ()
-            chunks = self._chunks(started.ref, started.turn, None, metadata, prior=prior)
-            async for chunk, _ in chunks:
+            chunks = _reply_chunks(started.ref, started.turn, metadata)
+            async for chunk, _ in self._events(started.ref, started.turn, chunks, prior=prior):
                 yield chunk
         except StreamBroken:
             yield DONE
@@ -118,7 +158,8 @@ class ReplyStream:
             StreamBroken: the turn failed, or the pieces after ``after`` are gone.
         """
         prior = await self.follow_turn.prior_parts(ref, turn) if after is None else ()
-        async for chunk, _ in self._chunks(ref, turn, after, prior=prior):
+        chunks = _reply_chunks(ref, turn)
+        async for chunk, _ in self._events(ref, turn, chunks, after, prior=prior):
             yield chunk
 
     async def _prior_text(self, started: Started) -> Sequence[Part]:
@@ -127,16 +168,16 @@ class ReplyStream:
             return ()
         return await self.follow_turn.prior_parts(started.ref, started.turn)
 
-    async def _chunks(
+    async def _events(
         self,
         ref: ConversationRef,
         turn: Turn,
-        after: int | None,
-        metadata: Mapping[str, object] = MappingProxyType({}),
+        chunks: ReplyChunks,
+        after: int | None = None,
         *,
         prior: Sequence[Part] = (),
     ) -> AsyncGenerator[tuple[bytes, TurnEnd | None], None]:
-        """The chunks, each with None; the last chunk of a complete turn comes with the turn's end.
+        """The events, each with None; the last one of a complete turn comes with the turn's end.
 
         ``prior`` are the parts of the reply to repeat before the first piece.
 
@@ -145,9 +186,6 @@ class ReplyStream:
                 like success to the widget. Also raised if the pieces after ``after`` are gone: no
                 event is sent, and a client that tries again gets a 204 and reads the history.
         """
-        start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
-        joins_text = turn.cut_at is not None
-        chunks = ReplyChunks(turn.id, turn.reply_id, start, joins_text=joins_text)
         yield (chunks.start(prior) if after is None else b": resumed\n\n"), None
         async for batch in turn_batches(self.follow_turn, TurnRef(ref, turn.id), after or 0):
             rendered = _rendered(chunks, batch, after or 0)
@@ -158,14 +196,6 @@ class ReplyStream:
             else:
                 yield rendered + chunks.end(batch.end), None
                 raise StreamBroken
-
-    def _metadata_info(self, end: TurnEnd, latency: timedelta) -> dict[str, object]:
-        cost = self.assistant.cost_of(self.model.name, end.usage)
-        return {
-            "cost": None if cost is None else float(cost),
-            "latency": round(latency.total_seconds() * 1000),
-            "timestamp": round(time() * 1000),
-        }
 
     async def await_reply(self, started: Started) -> Reply:
         """The reply of a new turn, once the turn has ended.
@@ -263,6 +293,19 @@ async def turn_batches(
         raise StreamBroken from None
     except PortError as error:
         yield Batch(end=TurnEnd(outcome=Outcome.FAILED, error=problem_of(error).code))
+
+
+def _reply_chunks(
+    ref: ConversationRef, turn: Turn, metadata: Mapping[str, object] = MappingProxyType({})
+) -> ReplyChunks:
+    start = {"sessionId": ref.session_id, **metadata, "turnId": turn.id}
+    return ReplyChunks(turn.id, turn.reply_id, start, joins_text=turn.cut_at is not None)
+
+
+def _question(conversation: Conversation) -> str:
+    """The text of the newest user message."""
+    questions = (one.text for one in reversed(conversation.messages) if one.role is Role.USER)
+    return next(questions, "")
 
 
 def _rendered(chunks: ReplyChunks, batch: Batch, after: int) -> bytes:

@@ -24,11 +24,20 @@ class SessionEvent(Struct, rename="camel"):
 
 
 class MetadataInfoEvent(Struct):
-    """The event `metadata-info`: the cost of the reply, and its latency in milliseconds."""
+    """The event `metadata-info`: the cost of the reply, and its latency in milliseconds.
 
-    cost: float | None
-    latency: int
+    The older widget gets objects with more details instead of the two numbers.
+    """
+
+    cost: float | dict[str, Any] | None
+    latency: int | dict[str, int]
     timestamp: int
+
+
+class RagContextsEvent(Struct):
+    """The event `rag-contexts`, only for the older widget: the sources of the reply."""
+
+    contexts: list[dict[str, Any]]
 
 
 class MessageMetadata(Struct, rename="camel"):
@@ -104,11 +113,49 @@ class ReasoningEndChunk(Chunk, tag="reasoning-end"):
     id: PartId
 
 
+RunByService = Annotated[bool, Meta(description="True if the service runs the tool.")] | UnsetType
+Dynamic = Annotated[bool, Meta(description="True if the service runs the tool.")] | UnsetType
+
+
+class OurMetadata(Struct):
+    """What the AI SDK has no member for."""
+
+    excerpt: Annotated[str, Meta(description="The beginning of the passage.")]
+
+
+class ProviderMetadata(Struct):
+    """Metadata of a source."""
+
+    privity: OurMetadata
+
+
+class SourceUrlChunk(Chunk, tag="source-url"):
+    """A source of the reply that can be opened."""
+
+    source_id: str
+    url: str
+    title: str
+    provider_metadata: ProviderMetadata | UnsetType = UNSET
+    obfuscation: Padding = UNSET
+
+
+class SourceDocumentChunk(Chunk, tag="source-document"):
+    """A source of the reply that cannot be opened."""
+
+    source_id: str
+    media_type: str
+    title: str
+    provider_metadata: ProviderMetadata | UnsetType = UNSET
+    obfuscation: Padding = UNSET
+
+
 class ToolInputStartChunk(Chunk, tag="tool-input-start"):
     """The model calls a tool."""
 
     tool_call_id: str
     tool_name: str
+    provider_executed: RunByService = UNSET
+    dynamic: Dynamic = UNSET
 
 
 class ToolInputDeltaChunk(Chunk, tag="tool-input-delta"):
@@ -125,6 +172,9 @@ class ToolInputAvailableChunk(Chunk, tag="tool-input-available"):
     tool_call_id: str
     tool_name: str
     input: Any
+    provider_executed: RunByService = UNSET
+    dynamic: Dynamic = UNSET
+    obfuscation: Padding = UNSET
 
 
 class ToolInputErrorChunk(Chunk, tag="tool-input-error"):
@@ -134,20 +184,29 @@ class ToolInputErrorChunk(Chunk, tag="tool-input-error"):
     tool_name: str
     input: Any
     error_text: str
+    provider_executed: RunByService = UNSET
+    dynamic: Dynamic = UNSET
+    obfuscation: Padding = UNSET
 
 
 class ToolOutputAvailableChunk(Chunk, tag="tool-output-available"):
-    """The result of a tool, repeated for a page that resumes."""
+    """The result of a tool that the service runs; others are repeated for a page that resumes."""
 
     tool_call_id: str
     output: Any
+    provider_executed: RunByService = UNSET
+    dynamic: Dynamic = UNSET
+    obfuscation: Padding = UNSET
 
 
 class ToolOutputErrorChunk(Chunk, tag="tool-output-error"):
-    """The failure of a tool, repeated for a page that resumes."""
+    """The failure of a tool that the service runs; others are repeated for a page that resumes."""
 
     tool_call_id: str
     error_text: str
+    provider_executed: RunByService = UNSET
+    dynamic: Dynamic = UNSET
+    obfuscation: Padding = UNSET
 
 
 class FinishChunk(Chunk, tag="finish"):
@@ -204,6 +263,8 @@ UiMessageChunk = (
     | ReasoningStartChunk
     | ReasoningDeltaChunk
     | ReasoningEndChunk
+    | SourceUrlChunk
+    | SourceDocumentChunk
     | ToolInputStartChunk
     | ToolInputDeltaChunk
     | ToolInputAvailableChunk
@@ -219,5 +280,5 @@ UiMessageChunk = (
 )
 RESUMED_EVENTS: Final = Events((UiMessageChunk,))
 """The stream of a reply that another request has opened."""
-REPLY_EVENTS: Final = Events((UiMessageChunk, SessionEvent, MetadataInfoEvent))
+REPLY_EVENTS: Final = Events((UiMessageChunk, SessionEvent, RagContextsEvent, MetadataInfoEvent))
 """The stream of a new reply."""

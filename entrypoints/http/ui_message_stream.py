@@ -9,29 +9,74 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
-import msgspec
-from msgspec import Raw
+from attrs import define, field
 
 from domain.model.identifiers import MessageId, TurnId
 from domain.model.message import (
     Part,
     ReasoningPart,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
     ToolResultPart,
 )
-from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.piece import (
+    NumberedPiece,
+    ReasoningPiece,
+    SourcePiece,
+    StatePiece,
+    StepPiece,
+    TextPiece,
+    ToolCallPiece,
+    ToolResultPiece,
+)
 from domain.model.turn import Cursor, Outcome, TurnEnd
-from domain.service.user_input import nests_too_deeply
+from domain.service.server_calls import INTERRUPTED_OUTPUT, server_results
 from entrypoints.http.documents import finish_reason_member, message_counts, usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
+from entrypoints.http.tool_calls import (
+    call_complete,
+    call_delta,
+    call_result,
+    call_start,
+    tool_input,
+)
 
-NOT_JSON: Final = "The model's arguments are not JSON."
+_LONGEST_EARLY_INPUT: Final = 4_096
+"""Longer arguments of a tool that we run are complete only with its result. Otherwise a model that
+writes many brackets would have them parsed again and again."""
 _JOINED: Final = "p0"
 """The id of the part with the text of a reply that was cut, which its continuation joins."""
 _NEXT_STEP: Final = ({"type": "finish-step"}, {"type": "start-step"})
+
+
+@define
+class _Call:
+    """A tool call whose arguments are being written."""
+
+    first: ToolCallPiece
+    fragments: list[str] = field(factory=list)
+
+    @property
+    def part(self) -> ToolCallPart:
+        """The call as far as it is written."""
+        arguments, first = "".join(self.fragments), self.first
+        return ToolCallPart(
+            call_id=first.call_id, name=first.name, arguments=arguments, server=first.server
+        )
+
+    @property
+    def is_about_to_run(self) -> bool:
+        """Whether we run it, and its arguments are complete: nothing can follow a JSON object."""
+        if self.first.server is None or not self.fragments[-1].rstrip().endswith("}"):
+            return False
+        arguments = "".join(self.fragments)
+        try:
+            return len(arguments) <= _LONGEST_EARLY_INPUT and tool_input(arguments) is not None
+        except ValueError:
+            return False
 
 
 class ReplyChunks:
@@ -64,7 +109,11 @@ class ReplyChunks:
         self._is_joined_text_open = False
         self._open_kind: str | None = None
         self._parts = 0
-        self._calls: dict[str, tuple[str, list[str]]] = {}
+        self._calls: dict[str, _Call] = {}
+        self.has_begun = False
+        """Whether a piece was rendered."""
+        self.sources: list[SourcePart] = []
+        """The sources among the pieces."""
 
     def start(self, prior: Sequence[Part] = ()) -> bytes:
         """The chunks before the first piece.
@@ -84,11 +133,14 @@ class ReplyChunks:
 
     def _prior_chunks(self, parts: Sequence[Part]) -> Sequence[dict[str, Any]]:
         place = _last_text(parts) if self._joins_text else None
+        results_of_ours = set(server_results(parts).values())
         chunks: list[dict[str, Any]] = []
         for number, part in enumerate(parts):
             if number == place and isinstance(part, TextPart):
                 chunks += islice(_complete_part("text", _JOINED, part.text), 2)
                 self._is_joined_text_open = True
+            elif isinstance(part, ToolResultPart):
+                chunks.append(call_result(part, run_by_us=number in results_of_ours))
             else:
                 chunks += _part_chunks(part, f"e{number + 1}")
         if chunks and not self._joins_text:
@@ -102,6 +154,7 @@ class ReplyChunks:
         resumes before the piece.
         """
         cursor = str(Cursor(self._turn_id, numbered.number))
+        self.has_begun = True
         match numbered.piece:
             case TextPiece(text) if self._joins_text:
                 return self._joined_text(text, cursor)
@@ -111,13 +164,15 @@ class ReplyChunks:
                 return self._delta("reasoning", text, cursor)
             case ToolCallPiece() as call:
                 return self._call(call, cursor)
-            case _:
+            case StatePiece():
                 return b""
+            case piece:
+                return self._close_part() + self._whole(piece, cursor)
 
     def end(self, end: TurnEnd) -> bytes:
         """The chunks after the last piece; a stream without them is incomplete."""
-        joined = event({"type": "text-end", "id": _JOINED}) if self._is_joined_text_open else b""
-        closing = b"".join((self._close_part(), joined, *map(event, self._complete_calls())))
+        calls = self._calls_at_end(end.outcome)
+        closing = self._close_part() + self._close_joined_text() + b"".join(map(event, calls))
         if not end.is_complete:
             return closing + error_chunk(end.error or "internal_error")
         if end.outcome is Outcome.FINISHED:
@@ -141,6 +196,12 @@ class ReplyChunks:
         chunk = {"type": "text-delta", "id": _JOINED, "delta": text}
         return before + padded_event(chunk, cursor=cursor)
 
+    def _close_joined_text(self) -> bytes:
+        if not self._is_joined_text_open:
+            return b""
+        self._is_joined_text_open = False
+        return event({"type": "text-end", "id": _JOINED})
+
     @property
     def _part_id(self) -> str:
         return f"p{self._parts}"
@@ -157,23 +218,65 @@ class ReplyChunks:
         self._open_kind = None
         return event(chunk)
 
-    def _call(self, call: ToolCallPiece, cursor: str) -> bytes:
+    def _call(self, piece: ToolCallPiece, cursor: str) -> bytes:
         before = self._close_part()
-        if call.call_id not in self._calls:
-            self._calls[call.call_id] = (call.name, [])
-            before += event(_call_start(call.call_id, call.name))
-        self._calls[call.call_id][1].append(call.arguments)
-        return before + padded_event(_call_delta(call.call_id, call.arguments), cursor=cursor)
+        call = self._calls.get(piece.call_id)
+        if call is None:
+            call = self._calls[piece.call_id] = _Call(piece)
+            before += event(call_start(call.part))
+        call.fragments.append(piece.arguments)
+        delta = call_delta(piece.call_id, piece.arguments)
+        if not call.is_about_to_run:
+            return before + padded_event(delta, cursor=cursor)
+        return before + padded_event(delta) + padded_event(call_complete(call.part), cursor=cursor)
 
-    def _complete_calls(self) -> Iterator[dict[str, Any]]:
-        for call_id, (name, fragments) in self._calls.items():
-            call = {"toolCallId": call_id, "toolName": name}
-            arguments = "".join(fragments)
-            try:
-                yield {"type": "tool-input-available", **call, "input": tool_input(arguments)}
-            except ValueError:
-                error = {"input": arguments, "errorText": NOT_JSON}
-                yield {"type": "tool-input-error", **call, **error}
+    def _whole(self, piece: ToolResultPiece | SourcePiece | StepPiece, cursor: str) -> bytes:
+        """The chunks of a piece that is a part of its own, or separates steps."""
+        match piece:
+            case ToolResultPiece(result):
+                return self._result(result, cursor)
+            case SourcePiece(source):
+                self.sources.append(source)
+                return padded_event(source_chunk(source), cursor=cursor)
+            case StepPiece():
+                self._joins_text = False
+                ended, begun = _NEXT_STEP
+                return self._close_joined_text() + event(ended) + event(begun, cursor=cursor)
+
+    def _result(self, result: ToolResultPart, cursor: str) -> bytes:
+        call = self._calls.pop(result.call_id, None)
+        run_by_us = call is not None and call.first.server is not None
+        before = b""
+        # A call of the client is left incomplete, so that it does not run a tool with a result.
+        if call is not None and run_by_us and not call.is_about_to_run:
+            before = padded_event(call_complete(call.part))
+        return before + padded_event(call_result(result, run_by_us=run_by_us), cursor=cursor)
+
+    def _calls_at_end(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
+        """The chunks for the calls without a result.
+
+        Only if the reply is finished, the client is to run its tools. A tool that we ran may have
+        had an effect.
+        """
+        for call in self._calls.values():
+            if call.first.server is not None:
+                lost = ToolResultPart(
+                    call_id=call.first.call_id, output=INTERRUPTED_OUTPUT, failed=True
+                )
+                yield call_complete(call.part)
+                yield call_result(lost, run_by_us=True)
+            elif outcome is Outcome.FINISHED:
+                yield call_complete(call.part)
+
+
+def source_chunk(source: SourcePart) -> dict[str, Any]:
+    """The chunk for a source, which is also the part of the AI SDK's message."""
+    excerpt = {} if source.excerpt is None else {"excerpt": source.excerpt}
+    ours = {"providerMetadata": {"privity": excerpt}} if excerpt else {}
+    names = {"sourceId": source.id, "title": source.title}
+    if source.url is None:
+        return {"type": "source-document", **names, "mediaType": "text/plain", **ours}
+    return {"type": "source-url", **names, "url": source.url, **ours}
 
 
 def error_chunk(code: str) -> bytes:
@@ -209,11 +312,13 @@ def _part_chunks(part: Part, part_id: str) -> Iterator[dict[str, Any]]:
         case ReasoningPart(text):
             yield from _complete_part("reasoning", part_id, text)
         case ToolCallPart():
-            yield _call_start(part.call_id, part.name)
-            # No tool-input-available: the client would run the tool again.
-            yield _call_delta(part.call_id, part.arguments or "{}")
-        case ToolResultPart():
-            yield _result(part)
+            yield call_start(part)
+            yield call_delta(part.call_id, part.arguments or "{}")
+            # Without the complete input, the client does not run its own tool again.
+            if part.server is not None:
+                yield call_complete(part)
+        case SourcePart():
+            yield source_chunk(part)
         case StepMark():
             yield from _NEXT_STEP
         case _:
@@ -224,42 +329,3 @@ def _complete_part(kind: str, part_id: str, text: str) -> Iterator[dict[str, Any
     yield {"type": f"{kind}-start", "id": part_id}
     yield {"type": f"{kind}-delta", "id": part_id, "delta": text}
     yield {"type": f"{kind}-end", "id": part_id}
-
-
-def _call_start(call_id: str, name: str) -> dict[str, Any]:
-    return {"type": "tool-input-start", "toolCallId": call_id, "toolName": name}
-
-
-def _call_delta(call_id: str, arguments: str) -> dict[str, Any]:
-    return {"type": "tool-input-delta", "toolCallId": call_id, "inputTextDelta": arguments}
-
-
-def _result(part: ToolResultPart) -> dict[str, Any]:
-    if part.failed:
-        error = tool_error_text(part)
-        return {"type": "tool-output-error", "toolCallId": part.call_id, "errorText": error}
-    output = Raw(part.output.encode())
-    return {"type": "tool-output-available", "toolCallId": part.call_id, "output": output}
-
-
-def tool_input(arguments: str) -> Any:
-    """The parsed arguments of a tool call; an empty object if there are none.
-
-    Raises:
-        ValueError: they are not JSON, are nested too deeply, or contain names for which the AI
-            SDK's parser rejects the whole reply.
-    """
-    if nests_too_deeply(arguments.encode()):
-        raise ValueError("these arguments are nested too deeply")
-    parsed = msgspec.json.decode(arguments or "{}")
-    # Encoded again, so that escapes cannot hide a name.
-    encoded = msgspec.json.encode(parsed)
-    if b'"__proto__":' in encoded or (b'"constructor":{' in encoded and b'"prototype":' in encoded):
-        raise ValueError("these names could modify the prototypes of the client's objects")
-    return parsed
-
-
-def tool_error_text(result: ToolResultPart) -> str:
-    """The output of a failed tool as text: a JSON string is decoded, other JSON stays as it is."""
-    is_string = result.output.startswith('"')
-    return str(msgspec.json.decode(result.output)) if is_string else result.output

@@ -9,6 +9,7 @@ from domain.model.assistant import Assistant
 from domain.model.conversation import WORKING_MEMORY, Conversation, with_welcome
 from domain.model.errors import OlderMessagesNeeded
 from domain.model.identifiers import ConversationRef
+from domain.model.message import utf8_length
 from domain.model.rate_limits import Charge, Payer, Quota
 from domain.service.carrying_over import CarriedOver, carried_over, continuation
 from domain.service.metadata import charged_bytes, with_metadata
@@ -73,7 +74,8 @@ class CarryOver:
         if metadata is not None:
             known = with_metadata(known, metadata)
         carried = self._carried(known)
-        stored = carried.counted_bytes + charged_bytes(known.metadata)
+        state = utf8_length(known.hook_state or "")
+        stored = carried.counted_bytes + charged_bytes(known.metadata) + state
         amounts = {Quota.NEW: 1, Quota.STORED_BYTES: stored}
         await self.limiter.consume(Charge(payer=payer, amounts=amounts))
         if self.summaries.enabled:
@@ -84,7 +86,8 @@ class CarryOver:
 
     def _carried(self, known: Conversation) -> CarriedOver:
         visible = self.fit_prompt.visible(known)
-        carried = carried_over(visible, self.assistant.system_prompt, self.budget.current)
+        system = self.assistant.system_prompt_for(known)
+        carried = carried_over(visible, system, self.budget.current)
         return carried.with_content_of(known)
 
     def _continuation(self, known: Conversation, carried: CarriedOver) -> Conversation:

@@ -9,13 +9,14 @@ from domain.model.conversation import Conversation
 from domain.model.errors import InvalidInput, NothingToContinue
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from domain.service.forgetting import fitted
+from domain.service.prompt_choice import with_prompt
 from domain.service.user_images import ImagePolicy, without_images
 from entrypoints.usecases.prompt_budget import PromptBudget
 
 
 @frozen(kw_only=True)
 class FitPrompt:
-    """Decides which messages the model still sees when a turn is opened."""
+    """Decides what the model gets when a turn is opened: which prompt, and which messages."""
 
     assistant: Assistant
     budget: PromptBudget
@@ -26,12 +27,16 @@ class FitPrompt:
     ) -> Conversation:
         """The conversation without the messages in its working memory that do not fit.
 
+        If its first turn was opened, its system prompt is chosen before that.
+
         Raises:
             InvalidInput: ``message_too_long`` or ``tool_result_too_long``; see ``fitted``.
             NothingToContinue: the reply to continue has no room to become longer.
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
-        visible, system = self.visible(conversation), self.assistant.system_prompt
+        conversation = with_prompt(conversation, self.assistant.prompts)
+        system = self.assistant.system_prompt_for(conversation)
+        visible = self.visible(conversation)
         fit: Conversation | None = None
         with suppress(InvalidInput, NothingToContinue):
             fit = fitted(visible, system, self.budget.current, options=options)

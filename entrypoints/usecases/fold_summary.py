@@ -258,7 +258,8 @@ class FoldSummary:
         Raises:
             OlderMessagesNeeded: messages that the prompt needs are not loaded.
         """
-        visible, system = self.fit_prompt.visible(conversation), self.assistant.system_prompt
+        visible = self.fit_prompt.visible(conversation)
+        system = self.assistant.system_prompt_for(conversation)
         until = step(visible, system, self.budget.current, options=options)
         return until or conversation.working_memory_from
 

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.assistant_profile.toml_file import NEUTRAL
 from domain.model.limits import MessageLimit
-from entrypoints.http.page.assets import chat_page, without_comments
+from entrypoints.http.page.assets import chat_page, condensed
 from tests.architecture.sources import ROOT
 from tests.architecture.test_shape import MAX_FILE_LINES, long_files
 
@@ -47,21 +47,21 @@ def used_words() -> set[str]:
 
 def loaded_bytes(tag: str) -> int:
     """The bytes that a visit to the page loads in this language."""
-    not_loaded = {"widget.js", "chat.css"}
+    not_loaded = {"widget.js", "tools.js", "chat.css"}
     loaded = [name for name in PAGE.files if not name.endswith(".json") and name not in not_loaded]
     files = sum(len(PAGE.files[name].content) for name in loaded)
     return len(PAGE.documents[tag].encode()) + files
 
 
-def test_visitors_load_no_comments() -> None:
+def test_visitors_load_neither_comments_nor_indentation() -> None:
     script = (
         b"/* One\n   comment. */\n\nf();\n  // Another.\n  g(); // Kept.\n/** A third. */\nh();\n"
     )
 
-    assert without_comments(script) == b"f();\n  g(); // Kept.\nh();\n"
+    assert condensed(script) == b"f();\ng(); // Kept.\nh();\n"
     for path in MODULES:
         source, served = path.read_bytes(), PAGE.files[path.name].content
-        assert re.findall(rb"^ *[\w}].*", source, re.MULTILINE)[-1] in served
+        assert re.findall(rb"^ *([\w}].*)", source, re.MULTILINE)[-1] in served
         assert b"/*" not in served
 
 

@@ -54,6 +54,8 @@ PLANTED = [
     ),
     ("cryptography only in sealing", "entrypoints/planted.py", "import cryptography.fernet"),
     ("redis only in encrypted_redis", "adapters/sealing/planted.py", "import redis.asyncio"),
+    ("mcp only in tool_servers", "adapters/turn_hook/planted.py", "import httpx2"),
+    ("mcp only in tool_servers", "entrypoints/planted.py", "from mcp.client import Client"),
     ("starlette only in http", "domain/planted.py", "import starlette"),
     ("starlette only in http", "entrypoints/cli/planted.py", "import starlette.routing"),
     ("punq only in the container", "entrypoints/http/planted.py", "import punq"),

@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from starlette.routing import Route
 
+from adapters.assistant_profile import prompts_table, tool_servers_table, tools_table
 from adapters.assistant_profile.toml_file import KEYS, MEMORY_KEYS, PRICE_KEYS
 from entrypoints.cli.main import app as command_line
 from entrypoints.container import open_container
@@ -122,7 +123,12 @@ def test_the_assistant_page_lists_exactly_the_keys_of_the_file() -> None:
 
     prices = {f"prices.*.{name}" for name in PRICE_KEYS}
     memory = {f"memory.{name}" for name in MEMORY_KEYS}
-    assert sorted(listed) == sorted({*KEYS, *prices, *memory})
+    prompts = {f"prompts.*.{name}" for name in prompts_table.KEYS}
+    numbers = {f"tools.{name}" for name in tools_table.BOUNDS}
+    client = {f"tools.client[].{name}" for name in tools_table.CLIENT_KEYS}
+    servers = {f"tools.mcp[].{name}" for name in tool_servers_table.KEYS}
+    inner = {*prices, *memory, *prompts, *numbers, *client, *servers}
+    assert sorted(listed) == sorted({*KEYS, *inner})
 
 
 def test_every_code_on_the_page_exists() -> None:
@@ -151,6 +157,7 @@ def test_a_documented_route_that_does_not_exist_is_found() -> None:
     ("section", "listed"),
     [
         ("To run", PYPROJECT["project"]["dependencies"]),
+        ("To use tool servers", PYPROJECT["project"]["optional-dependencies"]["mcp"]),
         ("To test", PYPROJECT["project"]["optional-dependencies"]["test"]),
     ],
 )

@@ -75,9 +75,14 @@ def is_there(name: str) -> bool:
     return True
 
 
+FROM_MCP = {"mcp_types", "httpx2"}
+"""Packages whose classes the package ``mcp`` takes and returns; it installs them."""
+
+
 def declared() -> set[str]:
-    names = (re.split(r"[<>=;\[ ]", line)[0] for line in PYPROJECT["project"]["dependencies"])
-    return set(names)
+    project = PYPROJECT["project"]
+    lines = [*project["dependencies"], *project["optional-dependencies"]["mcp"]]
+    return {re.split(r"[<>=;\[ ]", line)[0] for line in lines} | FROM_MCP
 
 
 @pytest.mark.parametrize("folder", MAY_IMPORT)

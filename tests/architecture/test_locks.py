@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tests.architecture.sources import PYPROJECT, ROOT
 
-LOCKS = ("build", "run", "test")
+LOCKS = ("build", "run", "mcp", "test")
 UV_LOCK: Final[dict[str, Any]] = tomllib.loads((ROOT / "uv.lock").read_text("utf-8"))
 PIN = re.compile(r"^([\w.-]+)(?:\[\w+\])?==([\w.]+)", re.MULTILINE)
 LOCKED = re.compile(
@@ -90,7 +90,7 @@ def test_the_locks_have_exactly_the_versions_of_the_constraints() -> None:
     in_locks = locked("build") | locked("test")
 
     assert in_locks == pins(text_of("constraints.txt"))
-    assert locked("run").items() <= in_locks.items()
+    assert locked("run").items() <= locked("mcp").items() <= in_locks.items()
 
 
 def test_the_lock_of_uv_has_the_same_versions_and_hashes() -> None:
@@ -108,7 +108,7 @@ def test_the_lock_of_uv_has_the_same_versions_and_hashes() -> None:
 def test_the_lock_of_uv_has_the_requirements_of_the_project() -> None:
     [project] = [entry for entry in UV_LOCK["package"] if entry["name"] == "privity"]
     needed = PYPROJECT["project"]["dependencies"]
-    for_tests = PYPROJECT["project"]["optional-dependencies"]["test"]
+    optional = PYPROJECT["project"]["optional-dependencies"]
 
     # "uv run" would change the lock file if they differed.
     assert {
@@ -117,7 +117,11 @@ def test_the_lock_of_uv_has_the_requirements_of_the_project() -> None:
     } == {
         (canonicalize_name(requirement.name), requirement.specifier, str(requirement.marker or ""))
         for requirement in map(
-            Requirement, [*needed, *(f'{line}; extra == "test"' for line in for_tests)]
+            Requirement,
+            [
+                *needed,
+                *(f'{line}; extra == "{name}"' for name in optional for line in optional[name]),
+            ],
         )
     }
 
@@ -131,6 +135,7 @@ def test_the_locks_list_everything_that_the_project_needs() -> None:
     }
 
     assert run <= set(locked("run"))
+    assert run | {"mcp"} <= set(locked("mcp"))
     assert run | test <= set(locked("test"))
     assert {lock: missing_from(locked(lock)) for lock in LOCKS} == {
         lock: set[str]() for lock in LOCKS

@@ -47,7 +47,10 @@ TALL: Final = coloured(300, 2_000)
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def service(browser: Browser, fake_model: FakeModel) -> AsyncIterator[RunningService]:  # noqa: ARG001 - without a browser nothing is served
-    async with running_service(Settings(model_images=True), model=fake_model) as service:
+    # In a small window the images leave no room for the messages before them. The model would then
+    # be asked for a summary as well, and a test would answer that instead of the user.
+    settings = Settings(model_images=True, model_context_tokens=100_000)
+    async with running_service(settings, model=fake_model) as service:
         yield service
 
 

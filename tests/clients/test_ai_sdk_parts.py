@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.model.message import FinishReason, Role, ToolResultPart
-from domain.model.piece import ReasoningPiece, ToolCallPiece
+from domain.model.piece import ReasoningPiece, ToolCallPiece, ToolResultPiece
 from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.use_chat_page import (
     Page,
@@ -71,6 +71,46 @@ async def test_a_client_side_tool_continues_the_same_message(
     ]
     assert state["errors"] == []
     assert state["toolCalls"] == ["call_1"]
+
+
+async def test_a_page_runs_its_tools_by_itself(page: Page, fake_model: FakeModel) -> None:
+    await page.open(automatic=True, tools={"weather": "clear"})
+    await page.send("How is the weather?")
+    asking = await fake_model.next_reply()
+    search = ToolCallPiece(call_id="ours", name="search", arguments="{}", server="library")
+    found = ToolResultPart(call_id="ours", output="1")
+    for piece in (search, ToolResultPiece(found), call("call_1"), call("call_2")):
+        asking.send(piece)  # type: ignore[arg-type]
+    asking.finish(FinishReason.TOOL_CALLS)
+    model_reply = await complete_reply(page, fake_model, "It is clear")
+    state = await page.state()
+
+    assert state["toolCalls"] == ["call_1", "call_2"]
+    assert sorted(one.call_id for one in results(model_reply)) == ["call_1", "call_2", "ours"]
+    assert plain((await stored_state(page))["messages"][-1]) == plain(state["messages"][-1])
+    assert state["errors"] == []
+
+
+async def test_a_reply_with_tools_can_be_regenerated_and_its_question_edited(
+    page: Page, fake_model: FakeModel
+) -> None:
+    await page.open(automatic=True, tools={"weather": "clear"})
+    await page.send("How is the weather?")
+    for answer_text in ("It is clear", "Still clear"):
+        asking = await fake_model.next_reply()
+        asking.send(call())
+        asking.finish(FinishReason.TOOL_CALLS)
+        await complete_reply(page, fake_model, answer_text)
+        if answer_text != "Still clear":
+            await page.regenerate()
+    state = await page.state()
+    question = state["messages"][0]["id"]
+    await page.send("And the sea?", messageId=question)
+    edited = await complete_reply(page, fake_model, "Calm")
+
+    assert kinds(state["messages"][-1]) == ["step-start", "tool-weather", "step-start", "text"]
+    assert results(edited) == []
+    assert len((await stored_state(page))["messages"]) == 2
 
 
 async def test_the_history_equals_the_streamed_message(page: Page, fake_model: FakeModel) -> None:

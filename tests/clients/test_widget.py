@@ -5,6 +5,8 @@ import json
 
 import pytest
 
+from domain.model.message import SourcePart
+from domain.model.piece import SourcePiece
 from tests.support.fake_model import FakeModel, ModelReply
 from tests.support.legacy_widget import SORRY, Widget, events
 from tests.support.native_client import NativeClient
@@ -49,6 +51,36 @@ async def test_the_events_come_in_the_order_the_widget_expects(
     assert (kinds[0], kinds[-3:]) == ("session-id", ["finish", "finish", "metadata-info"])
     assert "text-delta" in kinds
     assert b"\r" not in answer.body
+
+
+async def test_the_development_view_shows_the_sources(
+    widget: Widget, fake_model: FakeModel
+) -> None:
+    sources = (
+        SourcePart(id="s1", title="A guide", url="https://a.example", excerpt="Once upon"),
+        SourcePart(id="s2", title="Notes"),
+    )
+
+    async def reply() -> None:
+        model_reply = await fake_model.next_reply()
+        for source in sources:
+            model_reply.send(SourcePiece(source))  # type: ignore[arg-type]
+        model_reply.send_text("Hi [1]")
+        model_reply.finish()
+
+    answer, _ = await asyncio.gather(widget.send("Why?"), reply())
+    await asyncio.gather(widget.send("And?"), with_reply(fake_model, "Hm"))
+
+    assert widget.shown_contexts == [("Why? (0 ms)", [("A guide", "Once upon"), ("Notes", "")])]
+    assert [kind for kind, _ in events(answer.body)][-3:] == [
+        *("finish", "rag-contexts", "metadata-info"),
+    ]
+    assert len(widget.shown_times) == 2
+    assert widget.contexts[0]["searchResult"]["results"][0]["segment"]["metadata"] == {
+        "source": "A guide",
+        "title": "A guide",
+        "link": "https://a.example",
+    }
 
 
 async def test_a_reload_shows_the_history_until_a_reset(

@@ -39,18 +39,21 @@ from ports.process_lease import ProcessLease
 from ports.rate_limiter import RateLimiter
 from ports.readiness import Readiness
 from ports.telemetry import Telemetry
+from ports.tool_servers import ToolServers
 from ports.turn_hook import TurnHook
 from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import PROCESS
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
 from tests.support.hook_server import Planned, answer_of, fake_hook, hook_at
+from tests.support.mcp_server import a_server, odd_tool_server, official_server, opened
 from tests.support.model_client import a_model_server, model_at
 from tests.support.model_server import ModelResponse, a_reply, model_server
 from tests.support.odd_model_servers import odd_model_server
 from tests.support.redis_kinds import OpenServer, available
 from tests.support.redis_store import age_limits, redis_harness
 from tests.support.scripted_hook import ComputingHook, SilentHook
+from tests.support.tool_servers import ScriptedToolServers, a_server_tool
 
 PassTime: TypeAlias = Callable[[timedelta], Awaitable[None]]
 
@@ -237,6 +240,26 @@ async def leased_in_memory() -> AsyncIterator[Leased]:
     yield Leased(lease=InMemoryProcessLease(PROCESS), renew=renew)
 
 
+@asynccontextmanager
+async def scripted_tools() -> AsyncIterator[ToolServers]:
+    yield ScriptedToolServers(a_server_tool(may_repeat=True), a_server_tool("wait"))
+
+
+@asynccontextmanager
+async def official_tools(*, json_response: bool = False) -> AsyncIterator[ToolServers]:
+    async with (
+        official_server(json_response=json_response) as server,
+        opened(a_server(server.url, allowed=frozenset({"search", "wait"}))) as tool_servers,
+    ):
+        yield tool_servers.adapter
+
+
+@asynccontextmanager
+async def tools_after_a_handshake() -> AsyncIterator[ToolServers]:
+    async with odd_tool_server() as server, opened(a_server(server.url)) as tool_servers:
+        yield tool_servers.adapter
+
+
 def task_runner(max_turns: int) -> TurnRunner:
     return TaskTurnRunner(max_turns=max_turns, telemetry=StructuredLog(str.upper))
 
@@ -275,6 +298,12 @@ MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageMode
 WINDOWS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[ContextWindow]]]] = {
     "http": window_over_http,
     "out of reach": window_out_of_reach,
+}
+TOOL_SERVERS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[ToolServers]]]] = {
+    "scripted": scripted_tools,
+    "mcp": official_tools,
+    "mcp with json": partial(official_tools, json_response=True),
+    "mcp with a handshake": tools_after_a_handshake,
 }
 TELEMETRY: Final[Mapping[str, Callable[[], Telemetry]]] = {
     "log": lambda: StructuredLog(_hidden),

@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 
-from domain.model.conversation import Conversation
+from domain.model.conversation import WORKING_MEMORY, Conversation
 from domain.model.errors import (
     ConversationExists,
     ConversationNotFound,
@@ -24,8 +25,10 @@ from domain.model.message import (
     UnknownPart,
     Usage,
 )
+from domain.model.piece import Piece, StatePiece, TextPiece
 from domain.model.turn import IdempotencyKey
-from domain.service.turn_lifecycle import add_user_message
+from domain.service.regeneration import regenerate
+from domain.service.turn_lifecycle import add_user_message, finish
 from ports.conversation_store import ConversationStateStore
 from tests.support.builders import (
     ID,
@@ -39,10 +42,12 @@ from tests.support.builders import (
     after_turns,
     question_id,
     texts_of,
+    turn_id,
     with_question,
     with_user_message,
 )
 from tests.support.changes import adding_message
+from tests.support.clocks import NOON
 
 
 async def test_a_conversation_that_was_never_created_is_not_found(
@@ -82,6 +87,9 @@ CONVERSATIONS = [
     a_conversation(messages=(ODD_REPLY,), next_number=9),
     a_conversation(summary="Short.", metadata={"k": "v"}, locale="fi"),
     with_user_message(a_conversation(), page_context='{"a":1}'),
+    with_user_message(
+        a_conversation(prompt_name="taxes", hook_state='{"phase":2}'), hook_state_before="null"
+    ),
     add_user_message(
         a_conversation(), a_new_turn(idempotency=REQUEST), question_id(), (TextPart("Hi"),)
     ),
@@ -95,6 +103,27 @@ async def test_a_created_conversation_is_loaded_unchanged(
     await store.create(OWNER, conversation)
 
     assert await store.load(REF) == conversation
+
+
+async def test_a_repeated_turn_restores_a_state_that_was_not_loaded(
+    store: ConversationStateStore,
+) -> None:
+    conversation = a_conversation()
+    for number in range(1, 12):
+        opened = with_question(conversation, number=number)
+        pieces: list[Piece] = [StatePiece(str(number)), TextPiece("Hi!")]
+        conversation = finish(opened, turn_id(number), pieces, NOON, reason=FinishReason.STOP)
+    forgotten = evolve(conversation, working_memory_from=conversation.next_number - 2)
+    await store.create(OWNER, forgotten)
+
+    changed = await store.update(
+        REF,
+        lambda stored: regenerate(stored, a_new_turn(12), question_id(3)),
+        last=WORKING_MEMORY,
+    )
+
+    assert changed.hook_state == "2"
+    assert (await store.load(REF, last=1)).hook_state == "2"
 
 
 @pytest.mark.parametrize("second", [OWNER, STRANGER])

@@ -181,7 +181,6 @@ def test_a_store_behaves_like_a_dictionary_in_any_sequence_of_calls(adapter: str
         settings=settings(
             max_examples=40,
             stateful_step_count=25,
-            deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )

@@ -45,7 +45,7 @@ def after_step(conversation: Conversation, step: Step, minute: int) -> Conversat
         return conversation
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(history=st.lists(steps, max_size=12))
 def test_invariants_hold_after_any_steps(history: list[Step]) -> None:
     conversation, turns, numbers = a_conversation(), [0], [1]

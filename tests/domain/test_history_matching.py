@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 import pytest
+from attrs import evolve
 
 from domain.model.conversation import Conversation, tail_of
 from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -19,6 +21,7 @@ from domain.service.item_editing import NewItem, append_items
 from domain.service.turn_lifecycle import fail
 from tests.support.builders import (
     a_conversation,
+    a_message,
     after_turns,
     pieces_of,
     question_id,
@@ -52,7 +55,7 @@ NEW = user("question 3")
 
 
 def test_the_items_after_the_stored_ones_are_unanswered() -> None:
-    assert unanswered_items(after_turns(2), (*WHOLE, NEW)) == (NEW,)
+    assert unanswered_items(after_turns(2), (*WHOLE, NEW)) == [NEW]
 
 
 @pytest.mark.parametrize(
@@ -91,7 +94,25 @@ def test_reasoning_is_not_compared() -> None:
         NEW,
     )
 
-    assert unanswered_items(after_turns(2), sent) == (NEW,)
+    assert unanswered_items(after_turns(2), sent) == [NEW]
+
+
+def test_the_tools_that_we_run_are_not_compared() -> None:
+    call = ToolCallPart(call_id="b", name="search", arguments="{}", server="library")
+    result = ToolResultPart(call_id="b", output='"two books"')
+    source = SourcePart(id="s1", title="A book")
+    ours = item(Role.ASSISTANT, call, result)
+    reply = a_message(
+        2, role=Role.ASSISTANT, parts=(source, CALL, call, RESULT, result, TextPart("Two."))
+    )
+    stored = append_items(a_conversation(), [user("Look!")], NOON)
+    stored = evolve(stored, messages=(*stored.messages, reply), next_number=3)
+    sent = [user("Look!"), assistant(CALL), ours, assistant(RESULT), assistant("Two.")]
+
+    assert unanswered_items(stored, [*sent, NEW]) == [NEW]
+    assert unanswered_items(stored, [*sent, ours, NEW]) == [NEW]
+    assert unanswered_items(stored, [one for one in [*sent, NEW] if one is not ours]) == [NEW]
+    assert unanswered_items(stored, [sent[0], ours, *sent[3:], NEW]) is None
 
 
 def test_tool_calls_and_their_results_are_compared() -> None:
@@ -99,8 +120,8 @@ def test_tool_calls_and_their_results_are_compared() -> None:
     stored = append_items(a_conversation(), items[:2], NOON)
     other = assistant(ToolCallPart(call_id="a", name="look", arguments='{"at":1}'))
 
-    assert unanswered_items(stored, items) == items[2:]
-    assert unanswered_items(append_items(stored, items[2:], NOON), (*items, NEW)) == (NEW,)
+    assert unanswered_items(stored, items) == [*items[2:]]
+    assert unanswered_items(append_items(stored, items[2:], NOON), (*items, NEW)) == [NEW]
     assert unanswered_items(stored, (items[0], other, items[2])) is None
 
 

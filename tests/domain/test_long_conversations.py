@@ -102,7 +102,7 @@ def after(exchanges: Sequence[Exchange]) -> LongConversation:
     return long
 
 
-MANY = settings(max_examples=60, deadline=None)
+MANY = settings(max_examples=60)
 
 
 @MANY

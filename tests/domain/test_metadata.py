@@ -42,7 +42,7 @@ def test_there_are_at_most_sixteen_names() -> None:
     assert "another" in with_metadata_changes(full, {"another": "1", "new": None}).metadata
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     before=st.dictionaries(names, values, max_size=4),
     changes=st.dictionaries(names, st.none() | values, max_size=4),

@@ -56,7 +56,7 @@ def text_of(streamed: list[Piece], kind: type[TextPiece] | type[ReasoningPiece])
     return "".join(piece.text for piece in streamed if isinstance(piece, kind))
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(streamed=st.lists(pieces, max_size=12))
 def test_no_word_is_lost_or_moved(streamed: list[Piece]) -> None:
     parts = assemble_parts(streamed)

@@ -301,7 +301,9 @@ def test_passages_that_do_not_fit_are_left_out_from_the_last() -> None:
 
 
 def test_passages_are_left_out_before_messages_if_the_caller_wants_all_messages() -> None:
-    conversation = with_question(with_answer(with_question(a_conversation())), "And now?", 2)
+    conversation = with_question(
+        with_answer(with_question(a_conversation(), "word " * 200)), "And now?", 2
+    )
     options = prepared(conversation, ReplyOptions(may_truncate=False), passages=PASSAGES)
     budget = budget_for(conversation, evolve(options, passages=options.passages[:1]))
 

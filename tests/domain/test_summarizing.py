@@ -144,7 +144,7 @@ def test_what_is_too_much_for_one_prompt_is_folded_in_whole_exchanges() -> None:
     assert all(numbers[0] % 2 == 1 for numbers in rounds)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 4_000), min_size=2, max_size=12),
     tokens=st.integers(700, 8_000),

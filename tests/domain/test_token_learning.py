@@ -88,7 +88,7 @@ def error(rates: TokenRates, tokenizer: TokenRates, text: str) -> float:
     return prompt_tokens(prompt, rates) / tokens_of(prompt, tokenizer) - 1
 
 
-FEW = settings(max_examples=50, deadline=None)
+FEW = settings(max_examples=50)
 PARTS = st.floats(0.4, 1.2)
 FACTORS = st.floats(0.11, 9.9)
 TEXTS = st.sampled_from([ENGLISH, FINNISH, CHINESE])

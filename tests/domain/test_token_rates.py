@@ -2,7 +2,7 @@
 
 import pytest
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.model.characters import CHARACTER_KINDS, add_counts, count_characters
@@ -30,7 +30,6 @@ def test_characters_are_counted_by_kind() -> None:
     assert kinds_of("🙂\ue000") == {"emoji and others": 2}
 
 
-@settings(deadline=None)
 @given(text=st.text(st.characters(), max_size=200))
 def test_every_character_is_counted_once(text: str) -> None:
     assert sum(count_characters(text)) == len(text)
@@ -40,7 +39,6 @@ def test_an_unpaired_surrogate_is_counted() -> None:
     assert kinds_of("\ud800") == {"Chinese, Japanese, Korean": 1}
 
 
-@settings(deadline=None)
 @given(text=st.text(), more=st.text())
 def test_a_longer_text_never_has_fewer_tokens(text: str, more: str) -> None:
     assert 1 <= CAUTIOUS_RATES.of_text(text) <= CAUTIOUS_RATES.of_text(text + more)
@@ -86,7 +84,6 @@ def test_each_kind_has_a_rate_above_zero(rates: tuple[float, ...]) -> None:
         TokenRates(per_character=rates)
 
 
-@settings(deadline=None)
 @given(texts=st.lists(st.text(max_size=30), max_size=4))
 def test_counts_of_several_texts_add_up(texts: list[str]) -> None:
     assert add_counts(map(count_characters, texts)) == count_characters("".join(texts))

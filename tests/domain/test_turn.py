@@ -59,7 +59,7 @@ def test_a_failure_keeps_its_code() -> None:
     assert after_step(OPEN, TurnStep.FAIL, LATER, "model_busy").error == "model_busy"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(turn=st.from_regex(r"[0-9a-f]{32}", fullmatch=True), number=st.integers(0, 10**18 - 1))
 def test_a_cursor_is_read_as_it_was_written(turn: str, number: int) -> None:
     cursor = Cursor(TurnId(turn), number)

@@ -23,7 +23,8 @@ async def test_an_export_is_one_document_to_save_as_a_file(echo_client: NativeCl
     assert answer.headers["content-disposition"] == 'attachment; filename="conversation.json"'
     assert set(answer.document) == {
         *("format", "sessionId", "createdAt", "expiresAt", "locale", "metadata", "summary"),
-        *("carriedSummary", "summarizedUntil", "workingMemoryFrom", "turn", "messages"),
+        *("carriedSummary", "summarizedUntil", "workingMemoryFrom", "promptName"),
+        *("hookState", "turn", "messages"),
     }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from attrs import evolve
 
 from domain.model.message import (
     FilePart,
@@ -14,6 +15,7 @@ from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -171,3 +173,79 @@ def test_arguments_that_are_nested_too_deeply_are_shown_as_text() -> None:
     [part] = parts(call)
 
     assert (part["state"], part["rawInput"]) == ("output-error", arguments)
+
+
+OURS = ToolCallPart(call_id="a", name="look", arguments='{"at": 1}', server="library")
+FOUND = ToolResultPart(call_id="a", output="[1]")
+SOURCE = SourcePart(id="s1", title="B", url="https://a.example/b", excerpt="Once")
+
+
+@pytest.mark.parametrize(
+    ("call", "result", "expected"),
+    [
+        (
+            OURS,
+            FOUND,
+            {"state": "output-available", "input": {"at": 1}, "output": [1]},
+        ),
+        (
+            evolve(OURS, arguments="{oh"),
+            evolve(FOUND, output='"No"', failed=True),
+            {"state": "output-error", "input": "{oh", "errorText": "No"},
+        ),
+    ],
+)
+def test_a_call_that_we_run_is_a_dynamic_tool(
+    call: ToolCallPart, result: ToolResultPart, expected: dict[str, Any]
+) -> None:
+    ours = {"type": "dynamic-tool", "toolName": "look", "toolCallId": "a", "providerExecuted": True}
+
+    assert parts(call, result) == [{**ours, **expected}]
+
+
+def test_two_steps_may_use_the_same_call_id() -> None:
+    later = evolve(FOUND, output="[2]")
+    shown_parts = parts(OURS, FOUND, StepMark(), OURS, later)
+
+    assert [part.get("output") for part in shown_parts] == [[1], None, [2]]
+
+
+def test_a_call_of_a_reply_that_did_not_finish_is_not_to_be_run() -> None:
+    [part] = parts(CALL, status=MessageStatus.INTERRUPTED)
+
+    assert part == {
+        "type": "tool-look",
+        "toolCallId": "a",
+        "input": {"at": 1},
+        "rawInput": CALL.arguments,
+        "state": "input-streaming",
+    }
+
+
+def test_a_source_is_the_part_that_was_streamed() -> None:
+    assert parts(SOURCE, SourcePart(id="s2", title="C")) == [
+        {
+            "type": "source-url",
+            "sourceId": "s1",
+            "title": "B",
+            "url": "https://a.example/b",
+            "providerMetadata": {"privity": {"excerpt": "Once"}},
+        },
+        {"type": "source-document", "sourceId": "s2", "title": "C", "mediaType": "text/plain"},
+    ]
+
+
+def test_prior_calls_that_we_ran_and_sources_are_streamed_again() -> None:
+    chunks = ReplyChunks(turn_id(), reply_id(), {})
+    events = events_in(chunks.start((SOURCE, OURS, FOUND, CALL, FOUND)))
+
+    assert [event.kind for event in events] == [
+        *("start", "start-step", "source-url"),
+        *("tool-input-start", "tool-input-delta", "tool-input-available", "tool-output-available"),
+        *("tool-input-start", "tool-input-delta", "tool-output-available"),
+        *("finish-step", "start-step"),
+    ]
+    assert [event.document.get("providerExecuted") for event in events[3:10]] == [
+        *(True, None, True, True),
+        *(None, None, None),
+    ]

@@ -13,6 +13,8 @@ from tests.support.chat_backend import REPLY, SESSION, STOPPED, THINKING, Backen
 
 CUT = "(The reply was cut off because it reached its maximum length. /continue continues it.)"
 
+WAITS = "(The model waits for a tool that this program cannot run. Write on without it.)"
+
 
 @pytest.mark.parametrize(
     ("text", "reason", "shown"),
@@ -27,6 +29,8 @@ CUT = "(The reply was cut off because it reached its maximum length. /continue c
         ("", "length", "(The model used up the maximum length before it wrote an answer.)\n"),
         ("", "content-filter", "(The content filter held back the reply.)\n"),
         ("", "stop", "(The model sent no text.)\n"),
+        ("Half", "tool-calls", f"Half\n{WAITS}\n"),
+        ("", "tool-calls", f"{WAITS}\n"),
         ("\n", "stop", "\n\n(The model sent no text.)\n"),
     ],
 )
@@ -80,6 +84,47 @@ async def test_thinking_is_announced_once_to_a_person_only() -> None:
 
     assert plain == "Hi!\n"
     assert shown.endswith("!\n(Thinking …)\nHi!\n")
+
+
+END = event({"type": "finish", "finishReason": "stop"}) + DONE
+
+
+def a_call(call_id: str, **members: bool) -> bytes:
+    call = {"type": "tool-input-start", "toolCallId": call_id, "toolName": "search", **members}
+    return event(call)
+
+
+SOURCES = event(
+    {"type": "source-url", "sourceId": "s1", "title": "A\nguide", "url": "https://a.example"}
+) + event({"type": "source-document", "sourceId": "s2", "title": "Notes"})
+
+
+@pytest.mark.parametrize(
+    ("is_interactive", "shown"),
+    [
+        (True, "(Using search …)\nI see\n(Using search …)\n. Hi [1]\n"),
+        (False, "I see. Hi [1]\n"),
+    ],
+)
+async def test_tools_and_sources_are_shown_to_a_person_only(
+    *, is_interactive: bool, shown: str
+) -> None:
+    ours = {"providerExecuted": True}
+    whole = a_call("a", **ours) + delta("I see") + a_call("b", **ours) + delta(". Hi [1]")
+    backend = Backend(SESSION + SOURCES + whole + a_call("c") + END)
+
+    async with terminal_of(backend, is_interactive=is_interactive) as type_lines:
+        beginning = "!\n" if is_interactive else ""
+        lines = "[1] A guide https://a.example\n[2] Notes\n" if is_interactive else ""
+        assert (await type_lines("One")).endswith(f"{beginning}{shown}{lines}")
+
+
+async def test_a_replayed_tool_is_shown_once() -> None:
+    ours = a_call("a", providerExecuted=True) + delta("Hi")
+    backend = Backend(Lost(SESSION + ours), SESSION + ours + END)
+
+    async with terminal_of(backend, is_interactive=True) as type_lines:
+        assert (await type_lines("One")).endswith("!\n(Using search …)\nHi\n")
 
 
 def delta(text: str) -> bytes:

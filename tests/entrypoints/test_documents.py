@@ -13,6 +13,7 @@ from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -20,8 +21,9 @@ from domain.model.message import (
     UnknownPart,
     Usage,
 )
+from domain.model.piece import Piece, StatePiece, TextPiece
 from domain.model.turn import IdempotencyKey
-from domain.service.turn_lifecycle import add_user_message, fail
+from domain.service.turn_lifecycle import add_user_message, fail, finish
 from entrypoints.http.documents import (
     export_document,
     history_document,
@@ -55,6 +57,26 @@ def rendered(document: Any) -> Any:
     ("part", "document"),
     [
         (TextPart("Hi"), {"type": "text", "text": "Hi"}),
+        (
+            SourcePart(id="s1", title="B", url="https://a.example", excerpt="Once"),
+            {
+                "type": "source",
+                "id": "s1",
+                "title": "B",
+                "url": "https://a.example",
+                "excerpt": "Once",
+            },
+        ),
+        (
+            ToolCallPart(call_id="c", name="look", arguments="{}", server="library"),
+            {
+                "type": "tool-call",
+                "toolCallId": "c",
+                "toolName": "look",
+                "arguments": "{}",
+                "server": "library",
+            },
+        ),
         (ReasoningPart("Hm"), {"type": "reasoning", "text": "Hm"}),
         (
             ToolCallPart(call_id="c", name="look", arguments="{oh"),
@@ -104,6 +126,14 @@ def test_a_reply_says_why_the_model_stopped(reason: FinishReason) -> None:
     message = a_message(role=Role.ASSISTANT, parts=(), finish_reason=reason)
 
     assert rendered(message_document(message))["finishReason"] == reason.value
+
+
+def test_a_message_has_sources_only_if_there_are_some() -> None:
+    source = SourcePart(id="s1", title="B")
+    with_source = rendered(message_document(a_message(parts=(source, TextPart("Hi")))))
+
+    assert with_source["sources"] == [{"id": "s1", "title": "B", "url": None, "excerpt": None}]
+    assert "sources" not in rendered(message_document(a_message()))
 
 
 def test_a_page_of_history_shows_the_expiry() -> None:
@@ -181,3 +211,21 @@ def test_an_export_shows_no_digest() -> None:
 def test_a_count_that_the_model_did_not_report_is_left_out() -> None:
     assert usage_document(None) is None
     assert rendered(usage_document(Usage(output_tokens=3))) == {"outputTokens": 3}
+
+
+def test_an_export_has_the_state_of_the_hook_and_the_states_before_it() -> None:
+    opened = with_question(a_conversation(prompt_name="comparing"))
+    pieces: list[Piece] = [StatePiece('{"phase":1}'), TextPiece("Hi!")]
+    first = finish(opened, turn_id(1), pieces, NOON, reason=FinishReason.STOP)
+    pieces = [StatePiece(None), TextPiece("Bye!")]
+    again = with_question(first, number=2)
+    second = finish(again, turn_id(2), pieces, NOON, reason=FinishReason.STOP)
+
+    document, last = rendered(export_document(first)), rendered(export_document(second))
+
+    assert (document["promptName"], document["hookState"]) == ("comparing", {"phase": 1})
+    assert last["hookState"] is None
+    assert [message.get("hookStateBefore", "-") for message in last["messages"]] == [
+        *("-", None),
+        *("-", {"phase": 1}),
+    ]

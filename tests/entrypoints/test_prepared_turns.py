@@ -7,12 +7,19 @@ from typing import Any
 
 import pytest
 
-from domain.model.budget import Budget
 from domain.model.message import FinishReason, Role, SourcePart, TextPart
-from domain.model.piece import ModelFinished, ModelPiece, SourcePiece, StatePiece, TextPiece
+from domain.model.piece import (
+    ModelFinished,
+    ModelPiece,
+    NumberedPiece,
+    Piece,
+    SourcePiece,
+    StatePiece,
+    TextPiece,
+)
 from domain.model.preparation import HookPolicy, Preparation, Question, TurnKind
-from domain.model.prompt import Passage, Prompt, ReplyOptions, Tool
-from domain.model.turn import Outcome
+from domain.model.prompt import Passage, Prompt, ReplyOptions
+from domain.model.turn import Outcome, TurnPolicy
 from entrypoints.usecases.create_response import InputItem, ResponseRequest
 from entrypoints.usecases.ephemeral_reply import EphemeralReply
 from entrypoints.usecases.fold_summary import FoldAttempts
@@ -24,10 +31,12 @@ from ports.turn_hook import (
     HookFailure,
     HookTimedOut,
     HookUnavailable,
+    TurnHook,
 )
-from tests.support.builders import OWNER, a_conversation, texts_of, with_question
+from tests.support.builders import ID, OWNER, REF, a_conversation, texts_of, with_question
 from tests.support.clocks import ManualClock
-from tests.support.fake_model import InstantModel, NarrowModel
+from tests.support.dead_turns import a_dead_turn
+from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.fakes import FakeSignals, TickingSignals
 from tests.support.harness import PAYER, WHEN_IT_COMES, Harness, a_harness
 from tests.support.scripted_hook import ComputingHook, ScriptedHook, SilentHook
@@ -204,6 +213,28 @@ async def test_the_sources_of_an_empty_reply_are_written_at_its_end() -> None:
     assert [numbered.piece for numbered in whole.pieces] == [*map(SourcePiece, SOURCES)]
 
 
+@pytest.mark.parametrize(
+    "logged", [[], [SourcePiece(SOURCES[0])], [SourcePiece(SOURCES[0]), StatePiece("1")]]
+)
+async def test_a_process_that_dies_before_the_model_writes_leaves_nothing_of_the_hook(
+    logged: list[Piece],
+) -> None:
+    harness = await a_dead_turn()
+    turn = (await harness.stored(ID)).turn
+    assert turn is not None
+    pieces = [NumberedPiece(number, piece) for number, piece in enumerate(logged, 1)]
+    await harness.log.append(REF, turn, pieces)
+    harness.clock.advance(TurnPolicy().dead_after)
+
+    again = await harness.send("Hello?", session_id=ID)
+    await harness.end_of(again)
+
+    stored = await harness.stored(ID)
+    assert texts_of(stored) == ["Hello?", "Hi!"]
+    assert stored.messages[-1].parts == (TextPart("Hi!"),)
+    assert stored.hook_state is None
+
+
 async def test_stopping_the_turn_stops_the_hook() -> None:
     hook = SilentHook()
     harness = a_harness(hook=hook)
@@ -232,16 +263,22 @@ async def test_a_shutdown_stops_the_hook() -> None:
     assert "turn.interrupted" in harness.telemetry.events
 
 
-class Forever(TickingSignals):
-    """Ends the turn after a minute."""
+class OneMinute(TickingSignals):
+    """Signals of a process that shuts down after a minute."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self._until = clock.monotonic() + timedelta(minutes=1)
 
     async def wait(self, at_most: timedelta) -> None:
         await super().wait(at_most)
-        self.shutting_down = self._clock.monotonic() >= timedelta(minutes=1)
+        self.shutting_down = self._clock.monotonic() >= self._until
 
 
-async def test_no_summary_is_dropped_for_a_hook_that_is_slow() -> None:
-    """The model was not asked yet, so the summary is not what the turn waits for."""
+@pytest.mark.parametrize(("hook", "is_dropped"), [(SilentHook(), False), (ScriptedHook(), True)])
+async def test_a_summary_is_dropped_for_a_slow_model_but_not_for_a_slow_hook(
+    hook: TurnHook, *, is_dropped: bool
+) -> None:
     dropped: list[object] = []
 
     class Attempts(FoldAttempts):
@@ -249,14 +286,14 @@ async def test_no_summary_is_dropped_for_a_hook_that_is_slow() -> None:
             dropped.append(call)
 
     clock = ManualClock()
-    harness = a_harness(hook=SilentHook(), clock=clock)
+    harness = a_harness(FakeModel(), hook=hook, clock=clock)
     harness.container.register(FoldAttempts, instance=Attempts())
     conversation = with_question(a_conversation())
     await harness.store.create(OWNER, conversation)
 
-    await harness.run_turn(conversation, Forever(clock))
+    await harness.run_turn(conversation, OneMinute(clock))
 
-    assert dropped == []
+    assert bool(dropped) is is_dropped
 
 
 async def test_each_question_says_what_the_turn_is_for() -> None:
@@ -301,95 +338,6 @@ async def ephemeral_end(harness: Harness) -> tuple[Outcome, str | None]:
         *_, last = [batch async for batch in batches]
     assert last.end is not None
     return last.end.outcome, last.end.error
-
-
-# Room
-
-
-SMALL = Budget(tokens=1_024, reply_tokens=128)
-
-
-def long_passages(words: int) -> tuple[Passage, ...]:
-    return tuple(Passage(title=f"Title {number}", text="word " * words) for number in range(1, 5))
-
-
-async def test_older_messages_leave_for_the_passages_and_stay_out() -> None:
-    hook = ScriptedHook(*[Preparation()] * 5, Preparation(passages=long_passages(100)))
-    model = InstantModel("Hi!")
-    harness = a_harness(model, hook=hook, budget=SMALL, summaries=False)
-    started = await harness.send("word " * 40)
-    await harness.end_of(started)
-    for _ in range(4):
-        more = await harness.send("word " * 40, session_id=started.conversation.id)
-        await harness.end_of(more)
-    newest = await harness.send("word " * 40, session_id=started.conversation.id)
-    end = await harness.end_of(newest)
-
-    before, last = model.prompts[-2:]
-    stored = await harness.stored(started.conversation.id)
-    assert len(last.messages) < len(before.messages)
-    assert stored.working_memory_from == last.messages[0].number == end.working_memory_from
-    assert end.prompt_report is not None
-    assert end.prompt_report.messages_seen == len(last.messages)
-
-
-async def test_only_passages_that_the_model_was_given_become_sources() -> None:
-    model = InstantModel("Hi!")
-    hook = ScriptedHook(Preparation(passages=long_passages(250)))
-    harness = a_harness(model, hook=hook, budget=SMALL)
-
-    started = await harness.send()
-    await harness.end_of(started)
-
-    [prompt] = model.prompts
-    titles = [passage.title for passage in prompt.options.passages]
-    reply = (await harness.stored(started.conversation.id)).messages[-1]
-    assert 0 < len(titles) < 4
-    assert [part.title for part in reply.parts if isinstance(part, SourcePart)] == titles
-
-
-@pytest.mark.parametrize(
-    ("answer", "field"),
-    [
-        (Preparation(instructions="word " * 2_000), "instructions"),
-        (Preparation(tools=(Tool(name="a", parameters=f'["{"word " * 2_000}"]'),)), "tools"),
-    ],
-)
-async def test_an_answer_for_which_there_is_no_room_is_invalid(
-    answer: Preparation, field: str
-) -> None:
-    model = InstantModel("Hi!")
-    harness = a_harness(model, hook=ScriptedHook(answer), budget=SMALL)
-
-    end = await harness.end_of(await harness.send())
-
-    [fields] = harness.telemetry.fields_of("hook.failed")
-    assert end.error == "hook_answer_invalid"
-    assert (fields["field"], fields["reason"]) == (field, "too-long")
-    assert model.prompts == []
-
-
-async def test_after_a_refusal_the_prompt_has_fewer_passages() -> None:
-    model = NarrowPassages(700)
-    hook = ScriptedHook(Preparation(passages=long_passages(150)))
-    harness = a_harness(model, hook=hook, budget=Budget(tokens=4_096, reply_tokens=128))
-
-    started = await harness.send()
-    end = await harness.end_of(started)
-
-    [refused], [prompt] = model.refused, model.prompts
-    assert end.outcome is Outcome.FINISHED
-    assert len(prompt.options.passages) < len(refused.options.passages) == 4
-    reply = (await harness.stored(started.conversation.id)).messages[-1]
-    sources = [part for part in reply.parts if isinstance(part, SourcePart)]
-    assert len(sources) == len(prompt.options.passages)
-
-
-class NarrowPassages(NarrowModel):
-    """Counts the passages too."""
-
-    def tokens_of(self, prompt: Prompt) -> int:
-        return super().tokens_of(prompt) + len(prompt.passages or "") // 2
 
 
 async def test_a_reply_stays_within_the_hooks_bound() -> None:

@@ -1,6 +1,7 @@
 """A turn as a response if there is a later turn, or if its log is gone."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from domain.model.conversation import Conversation
 from domain.model.errors import ConversationGone, TurnInProgress
 from domain.model.identifiers import ConversationRef
 from domain.model.turn import Outcome, TurnEnd
+from entrypoints.http.native.closing import native_closing
 from entrypoints.http.reply_stream import ReplyStream, stream_when_open
 from entrypoints.http.sse import DONE, HEARTBEAT, StreamBroken
 from entrypoints.usecases.conversations import ReadHistory
@@ -119,7 +121,7 @@ async def test_a_response_begins_before_a_turn_that_has_to_wait(
             raise error
         return await harness.send()
 
-    events = a_reply_stream(harness).native_events
+    events = partial(a_reply_stream(harness).native_events, closing=native_closing)
     response = await stream_when_open(open_turn, events, {}, ends_cleanly=ends_cleanly)
     sent: list[bytes] = []
 
@@ -150,7 +152,7 @@ async def test_a_response_without_a_wait_begins_with_its_turn() -> None:
     async def refused(_: OnWait | None) -> Started:
         raise TurnInProgress("another")
 
-    events = a_reply_stream(harness).native_events
+    events = partial(a_reply_stream(harness).native_events, closing=native_closing)
     response = await stream_when_open(lambda _: harness.send(), events, {}, ends_cleanly=True)
 
     assert response.headers["x-session-id"] != ID

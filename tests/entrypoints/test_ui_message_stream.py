@@ -1,47 +1,28 @@
 """A turn as chunks of the AI SDK's UI message stream."""
 
 from datetime import UTC, datetime
-from typing import Any
 
-import msgspec
 import pytest
 
-from domain.model.message import FinishReason, ReasoningPart, TextPart, Usage
-from domain.model.piece import NumberedPiece, Piece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.message import (
+    FinishReason,
+    ReasoningPart,
+    TextPart,
+    Usage,
+)
+from domain.model.piece import (
+    NumberedPiece,
+    Piece,
+    ReasoningPiece,
+    TextPiece,
+)
 from domain.model.turn import Outcome, TurnEnd
 from entrypoints.http.problems import PROBLEM_TYPES
 from entrypoints.http.ui_message_stream import ReplyChunks
-from tests.support.builders import reply_id, turn_id
+from tests.support.builders import reply_id
+from tests.support.ui_chunks import DONE, TURN, a_turn, call, kinds, named, parsed
 
-TURN = turn_id()
 LATER = datetime(2026, 1, 3, 12, tzinfo=UTC)
-DONE = TurnEnd(outcome=Outcome.FINISHED)
-
-
-def parsed(raw: bytes) -> list[tuple[str, dict[str, Any]]]:
-    """Cursor and document of each event, without the random padding."""
-    found = []
-    for block in raw.decode().split("\n\n")[:-1]:
-        fields = dict(line.split(": ", 1) for line in block.split("\n"))
-        document = msgspec.json.decode(fields["data"])
-        document.pop("obfuscation", None)
-        found.append((fields.get("id", ""), document))
-    return found
-
-
-def a_turn(*pieces: Piece, end: TurnEnd = DONE) -> list[tuple[str, dict[str, Any]]]:
-    chunks = ReplyChunks(TURN, reply_id(), {"sessionId": "s"})
-    numbered = [NumberedPiece(number, piece) for number, piece in enumerate(pieces, 1)]
-    content = b"".join(chunks.piece(piece) for piece in numbered)
-    return parsed(chunks.start() + content + chunks.end(end))
-
-
-def kinds(*pieces: Piece, end: TurnEnd = DONE) -> list[str]:
-    return [document["type"] for _, document in a_turn(*pieces, end=end)]
-
-
-def call(arguments: str, call_id: str = "c") -> ToolCallPiece:
-    return ToolCallPiece(call_id=call_id, name="look", arguments=arguments)
 
 
 def test_a_text_reply_from_its_beginning_to_its_end() -> None:
@@ -227,10 +208,6 @@ def test_the_text_of_a_continuation_is_one_part_that_begins_with_the_text_before
         (f"{TURN}.4", "text-delta", "p0", "!"),
         ("", "text-end", "p0", None),
     ]
-
-
-def named(chunk: dict[str, Any]) -> tuple[str, str, str | None]:
-    return chunk["type"], chunk.get("id", ""), chunk.get("delta")
 
 
 def test_a_client_that_has_the_text_gets_only_what_is_new() -> None:

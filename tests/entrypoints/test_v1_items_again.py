@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+import pytest
+from attrs import evolve
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,7 +25,7 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
-from domain.service.item_editing import append_items
+from domain.service.item_editing import append_items, without_part
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.openai.bodies import parse_response_body
 from entrypoints.http.openai.input_items import input_items
@@ -66,7 +68,9 @@ def replies(draw: st.DrawFn) -> tuple[Part, ...]:
         parts.append(draw(words))
         if draw(st.booleans()):
             call_id, output = f"call_{number}", json.dumps(draw(outputs))
-            parts.append(ToolCallPart(call_id=call_id, name="look", arguments=draw(texts)))
+            server = draw(st.sampled_from([None, "library"]))
+            call = ToolCallPart(call_id=call_id, name="look", arguments=draw(texts), server=server)
+            parts.append(call)
             parts.append(ToolResultPart(call_id=call_id, output=output, failed=draw(st.booleans())))
     return tuple(parts)
 
@@ -107,7 +111,7 @@ def without_ids(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [{name: value for name, value in item.items() if name != "id"} for item in items]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(messages, max_size=6))
 def test_listed_items_are_listed_the_same_when_they_are_sent_again(
     written: list[tuple[Role, tuple[Part, ...]]],
@@ -119,6 +123,52 @@ def test_listed_items_are_listed_the_same_when_they_are_sent_again(
     items = listed(stored)
 
     assert without_ids(listed_again(items)) == without_ids(items)
+
+
+CALL = ToolCallPart(call_id="a", name="search", arguments="{}", server="library")
+
+
+def server_call(**members: Any) -> dict[str, Any]:
+    """The item of a call that the service ran, as a client sends it again."""
+    result = ToolResultPart(call_id="a", output='"two books"')
+    [item] = listed([a_message(role=Role.ASSISTANT, parts=(CALL, result))])
+    return {**item, **members}
+
+
+def test_a_call_that_is_sent_again_without_its_output_says_so() -> None:
+    item = server_call()
+    del item["output"]
+    [again] = listed_again([item])
+
+    assert (again["status"], again["output"]) == ("completed", "The output was not sent again.")
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        ("No such shelf.", "No such shelf."),
+        ({"type": "http_error", "code": 502, "message": "Bad gateway"}, "Bad gateway"),
+        ({"type": "mcp_tool_execution_error", "content": [{"text": "a"}, {"text": "b"}]}, "a\nb"),
+        ({"type": "mcp_tool_execution_error", "content": [{"image": 1}]}, None),
+        ({"type": "new"}, '{"type":"new"}'),
+    ],
+)
+def test_every_form_of_an_error_is_kept_as_text(error: object, text: str | None) -> None:
+    [again] = listed_again([server_call(output=None, error=error)])
+    shown = again["error"]["content"][0]["text"]
+
+    assert again["status"] == "failed"
+    assert shown == (json.dumps(error, separators=(",", ":")) if text is None else text)
+
+
+def test_deleting_a_call_that_the_service_ran_deletes_its_result() -> None:
+    result = ToolResultPart(call_id="a", output='"two books"')
+    reply = a_message(role=Role.ASSISTANT, parts=(CALL, TextPart("Hm."), result, TextPart("Two.")))
+    conversation = evolve(a_conversation(), messages=(reply,), next_number=2)
+    changed = without_part(conversation, reply.id, 0)
+
+    assert [item["type"] for item in listed(changed.messages)] == ["message", "message"]
+    assert "two books" not in str(changed.messages)
 
 
 def test_an_interrupted_reply_can_be_sent_again() -> None:

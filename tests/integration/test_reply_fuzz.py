@@ -40,9 +40,7 @@ def server_sending(noise: bytes) -> ConnectionHandler:
     return answer
 
 
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=60) | st.lists(resp, max_size=6).map(b"".join))
 def test_any_reply_stream_ends_every_call(noise: bytes) -> None:
     async def calls() -> None:

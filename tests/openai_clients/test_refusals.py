@@ -12,7 +12,6 @@ BOTH = {"conversation": "conv_" + "0" * 32, "previous_response_id": "resp_" + "0
 UNSUPPORTED: dict[str, Any] = {
     "background_options": {"priority": "low"},
     "include": ["message.output_text.logprobs"],
-    "max_tool_calls": 3,
     "prompt": {"id": "pmpt_1"},
     "service_tier": "priority",
     "tool_choice": {"type": "web_search"},
@@ -61,7 +60,6 @@ DEFAULTS: dict[str, Any] = {
     "logprobs": False,
     "max_output_tokens": None,
     "max_tokens": None,
-    "max_tool_calls": None,
     "metadata": None,
     "modalities": ["text"],
     "n": 1,

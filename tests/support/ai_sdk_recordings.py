@@ -29,7 +29,9 @@ _VARYING: Final = {
 }
 _ANY: Final = re.compile("|".join(f"(?P<{kind}>{how})" for kind, how in _VARYING.items()))
 FAILED: Final = "failed"
-_MEASUREMENTS: Final = re.compile(r'("(?:latency|timestamp)": ?)\d+')
+_MEASUREMENTS: Final = re.compile(
+    r'("(?:latency|timestamp|timeToFirstToken|messageTime|totalTime)": ?)\d+'
+)
 
 
 @define

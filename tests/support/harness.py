@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypedDict, Unpack
 
@@ -18,7 +18,7 @@ from adapters.sealing.client_keys import SealedClientKeys
 from adapters.sealing.key_ring import KeyRing
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.system.turn_runner import TaskTurnRunner
-from adapters.tool_servers.no_servers import NoToolServers
+from adapters.tool_servers.opening import NoToolServers
 from adapters.turn_hook.no_hook import NoHook
 from domain.model.assistant import Assistant
 from domain.model.budget import Budget, BudgetBounds
@@ -207,14 +207,19 @@ def a_harness(
     }
     for value in _shared_values(a_prompt_budget(budget, telemetry), summaries):
         instances[type(value)] = value
+    container = _container_with(instances)
+    return Harness(
+        clock=clock, log=log, store=store, telemetry=telemetry, runner=runner, container=container
+    )
+
+
+def _container_with(instances: Mapping[Any, object]) -> punq.Container:
     container = punq.Container()
     for kind, instance in instances.items():
         container.register(kind, instance=instance)
     for use_case in USE_CASES:
         container.register(use_case)
-    return Harness(
-        clock=clock, log=log, store=store, telemetry=telemetry, runner=runner, container=container
-    )
+    return container
 
 
 def _shared_values(budget: PromptBudget, summaries: bool) -> Iterator[object]:  # noqa: FBT001 - a setting

@@ -25,6 +25,7 @@ class Widget:
     session_id: str | None = None
     shown: list[tuple[str, str]] = field(factory=list)
     metadata: list[dict[str, Any]] = field(factory=list)
+    contexts: list[dict[str, Any]] = field(factory=list)
 
     def body(self, text: str, context: Any = None) -> dict[str, Any]:
         """The body as the widget writes it: undefined members are left out."""
@@ -54,6 +55,27 @@ class Widget:
             self.shown[-1] = (role, content + payload["delta"])
         elif kind == "metadata-info":
             self.metadata.append(payload)
+        elif kind == "rag-contexts":
+            self.contexts += payload["contexts"]
+
+    @property
+    def shown_contexts(self) -> list[tuple[str, list[tuple[str, str]]]]:
+        """The searches in the development view, each with the sources and texts of its results.
+
+        The view formats some members as numbers, and fails without them.
+        """
+        return [
+            (f"{search['canonicalQuery']} ({search['durationMs']:.0f} ms)", _results(search))
+            for search in self.contexts
+        ]
+
+    @property
+    def shown_times(self) -> list[str]:
+        """The times of each reply in the development view."""
+        names = ("retrievalDuration", "timeToFirstToken", "messageTime", "totalTime")
+        return [
+            " ".join(f"{info['latency'][name]:.0f}" for name in names) for info in self.metadata
+        ]
 
     async def reload(self) -> None:
         """Show the history, or nothing if it is gone."""
@@ -70,6 +92,13 @@ class Widget:
     async def reset(self) -> None:
         await self.client.delete(f"/api/chat?sessionId={self.session_id}")
         self.session_id, self.shown = None, []
+
+
+def _results(search: dict[str, Any]) -> list[tuple[str, str]]:
+    results = search["searchResult"]["results"]
+    assert all(result["vectorSearchScore"] >= 0 for result in results)
+    segments = [result["segment"] for result in results]
+    return [(segment["metadata"]["source"], segment["content"]) for segment in segments]
 
 
 def events(body: bytes) -> Iterator[tuple[str, dict[str, Any]]]:

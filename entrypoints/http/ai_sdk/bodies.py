@@ -17,7 +17,6 @@ from domain.model.errors import InvalidInput
 from domain.model.identifiers import MessageId, message_id
 from domain.model.limits import HIGHEST_MESSAGE_CHARACTERS, MessageLimit
 from domain.model.message import ImagePart, Part, TextPart, ToolResultPart, UnknownPart, utf8_length
-from domain.service.tool_answers import tool_result
 from domain.service.user_images import ImagePolicy
 from domain.service.user_input import user_text
 from entrypoints.http.images import check_image_count, read_image
@@ -30,6 +29,7 @@ from entrypoints.http.requests import (
     message_body_bytes,
     parse,
 )
+from entrypoints.http.tool_calls import client_failure, client_result, compact_json
 
 MAX_AI_SDK_BODY_BYTES: Final = 2_097_152
 """The client sends the whole chat each time, although only its newest message counts."""
@@ -169,6 +169,7 @@ class _ToolPart(Struct, rename="camel"):
     state: str = ""
     output: Raw = msgspec.field(default_factory=lambda: Raw(b"null"))
     error_text: str = ""
+    provider_executed: bool | None = None
 
 
 def chat_body_limit(limit: MessageLimit, beginning: bytes) -> int:
@@ -270,7 +271,7 @@ def metadata_of(message: UiMessage) -> tuple[UnknownPart, ...]:
     Raises:
         BadRequest: ``parameter_too_long``.
     """
-    json = _compact(bytes(message.metadata))
+    json = compact_json(message.metadata)
     if json in _NO_METADATA:
         return ()
     if utf8_length(json) > MAX_METADATA_BYTES:
@@ -315,14 +316,15 @@ def _image(file: _FilePart, policy: ImagePolicy, field: str) -> ImagePart:
 
 
 def tool_results_of(message: UiMessage) -> Sequence[ToolResultPart]:
-    """All tool results in the message, including those that the server already has.
+    """All results of the client's tools in the message, including those that we already have.
 
     Raises:
         BadRequest: a part is malformed.
         InvalidInput: ``tool_result_too_long``.
     """
     tools = (raw for kind, raw in _parts(message) if _is_tool(kind))
-    results = (_result(parse(raw, _ToolPart)) for raw in tools)
+    parts = (parse(raw, _ToolPart) for raw in tools)
+    results = (_result(part) for part in parts if not part.provider_executed)
     return tuple(result for result in results if result is not None)
 
 
@@ -338,20 +340,11 @@ def _parts(message: UiMessage) -> Iterator[tuple[str, bytes]]:
 def _result(tool: _ToolPart) -> ToolResultPart | None:
     match tool.state:
         case "output-available":
-            return tool_result(tool.tool_call_id, _compact(bytes(tool.output)))
+            return client_result(tool.tool_call_id, tool.output)
         case "output-error":
-            error = msgspec.json.encode(tool.error_text).decode()
-            return tool_result(tool.tool_call_id, error, failed=True)
+            return client_failure(tool.tool_call_id, tool.error_text)
         case _:
             return None
-
-
-def _compact(json: bytes) -> str:
-    """The JSON text without white space, checked without building its objects in memory."""
-    try:
-        return msgspec.json.format(json, indent=-1).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise BadRequest("body_not_json") from None
 
 
 def storable_id(client_id: str) -> MessageId | None:

@@ -4,7 +4,7 @@ The parts are those that the client would have built from the stream. Members ar
 than null, because the AI SDK's validation rejects null.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
@@ -19,6 +19,7 @@ from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -33,7 +34,8 @@ from entrypoints.http.documents import (
     usage_document,
 )
 from entrypoints.http.member_types import Timestamp
-from entrypoints.http.ui_message_stream import NOT_JSON, tool_error_text, tool_input
+from entrypoints.http.tool_calls import NOT_JSON, tool_error_text, tool_input, tool_output
+from entrypoints.http.ui_message_stream import source_chunk
 
 _STEP = {"type": "step-start"}
 
@@ -106,30 +108,44 @@ def _own_metadata(message: Message, conversation: Conversation) -> dict[str, Any
 
 
 def _ui_parts(message: Message) -> Iterator[dict[str, Any]]:
-    results = {part.call_id: part for part in message.parts if isinstance(part, ToolResultPart)}
+    results = _results(message.parts)
     if message.role is Role.ASSISTANT and message.turn:
         yield _STEP
-    for part in message.parts:
-        if not is_metadata(part):
-            yield from _ui_part(part, results)
+    for place, part in enumerate(message.parts):
+        if isinstance(part, ToolCallPart):
+            yield _tool(part, results.get(place), message.status)
+        elif not is_metadata(part):
+            yield from _ui_part(part)
 
 
-def _ui_part(part: Part, results: dict[str, ToolResultPart]) -> Iterator[dict[str, Any]]:
+def _results(parts: Sequence[Part]) -> Mapping[int, ToolResultPart]:
+    """The results of the calls, by the places of the calls; two steps may use the same id."""
+    results: dict[int, ToolResultPart] = {}
+    places: dict[str, int] = {}
+    for place, part in enumerate(parts):
+        if isinstance(part, ToolCallPart):
+            places[part.call_id] = place
+        elif isinstance(part, ToolResultPart) and part.call_id in places:
+            results[places[part.call_id]] = part
+    return results
+
+
+def _ui_part(part: Part) -> Iterator[dict[str, Any]]:
     match part:
         case TextPart(text):
             yield {"type": "text", "text": text, "state": "done"}
         case ReasoningPart(text):
             yield {"type": "reasoning", "text": text, "state": "done"}
-        case ToolCallPart():
-            yield _tool(part, results.get(part.call_id))
-        case ToolResultPart():
-            return
+        case SourcePart():
+            yield source_chunk(part)
         case ImagePart() | FilePart():
             yield _file(part)
         case StepMark():
             yield _STEP
         case UnknownPart(json):
             yield {"type": "data-unknown", "data": Raw(json.encode())}
+        case _:
+            return
 
 
 def _file(part: ImagePart | FilePart) -> dict[str, Any]:
@@ -139,16 +155,36 @@ def _file(part: ImagePart | FilePart) -> dict[str, Any]:
     return {"type": "file", "url": part.url, "mediaType": part.media_type, **name}
 
 
-def _tool(call: ToolCallPart, result: ToolResultPart | None) -> dict[str, Any]:
-    tool: dict[str, Any] = {"type": f"tool-{call.name}", "toolCallId": call.call_id}
+def _tool(
+    call: ToolCallPart, result: ToolResultPart | None, status: MessageStatus
+) -> dict[str, Any]:
+    """The part of a call and its result.
+
+    A client must not run a tool for a reply that was stopped or failed.
+    """
+    tool = _named(call)
     try:
         tool["input"] = tool_input(call.arguments)
     except ValueError:
-        tool["rawInput"] = call.arguments
-        if result is None:
+        # The client keeps text that is not JSON as the input of a tool that it does not know.
+        tool["rawInput" if call.server is None else "input"] = call.arguments
+        if result is None and status is MessageStatus.FINISHED:
             return {**tool, "state": "output-error", "errorText": NOT_JSON}
+    if result is None and status is not MessageStatus.FINISHED:
+        return {**tool, "rawInput": call.arguments, "state": "input-streaming"}
     if result is None:
         return {**tool, "state": "input-available"}
     if result.failed:
         return {**tool, "state": "output-error", "errorText": tool_error_text(result)}
-    return {**tool, "state": "output-available", "output": Raw(result.output.encode())}
+    return {**tool, "state": "output-available", "output": tool_output(result)}
+
+
+def _named(call: ToolCallPart) -> dict[str, Any]:
+    if call.server is None:
+        return {"type": f"tool-{call.name}", "toolCallId": call.call_id}
+    return {
+        "type": "dynamic-tool",
+        "toolName": call.name,
+        "toolCallId": call.call_id,
+        "providerExecuted": True,
+    }

@@ -1,13 +1,13 @@
 """The bodies of the native protocol. The OpenAPI document is generated from these types."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from domain.model.limits import MAX_MESSAGE_IMAGES, MAX_METADATA_PAIRS
-from domain.model.message import ImagePart
+from domain.model.message import ImagePart, ToolResultPart
 from domain.service.user_images import ImagePolicy
 from entrypoints.http.images import check_image_count, read_image
 from entrypoints.http.member_types import (
@@ -30,7 +30,11 @@ from entrypoints.http.requests import (
     is_missing,
     read_page_context,
 )
+from entrypoints.http.tool_calls import client_failure, client_result
 from entrypoints.usecases.conversations import ConversationPatch
+
+_MAX_RESULTS: Final = 128
+_MAX_CALL_ID: Final = 512
 
 MetadataChanges = Annotated[
     dict[MetadataName, MetadataValue | None],
@@ -141,6 +145,45 @@ class ContinueBody(NativeBody):
         MessageIdText | None,
         Meta(description="The reply, which must be the last message. Default: the last message."),
     ] = None
+
+
+class ToolResultMember(NativeBody):
+    """The result of one tool call: its output, or why it failed."""
+
+    further_schema: ClassVar = {"oneOf": [{"required": ["output"]}, {"required": ["error"]}]}
+
+    tool_call_id: Annotated[str, Meta(max_length=_MAX_CALL_ID, description="The call.")]
+    output: Annotated[Raw, Meta(description="JSON of at most 32,768 bytes.")] = msgspec.field(
+        default_factory=Raw
+    )
+    error: Annotated[
+        str | UnsetType, Meta(description="Why the tool failed, for the model to read.")
+    ] = UNSET
+
+    @property
+    def result(self) -> ToolResultPart:
+        """The result.
+
+        Raises:
+            BadRequest: ``body_invalid`` unless it has either an output or an error.
+            InvalidInput: ``tool_result_too_long``.
+        """
+        has_output = bytes(self.output) != b""
+        if has_output and self.error is UNSET:
+            return client_result(self.tool_call_id, self.output)
+        if self.error is UNSET or has_output:
+            why = "Send either `output` or `error` for each call."
+            raise BadRequest("body_invalid", why, field="results")
+        return client_failure(self.tool_call_id, self.error)
+
+
+class ToolResultsBody(NativeBody):
+    """The results of the tools that the last reply called, and that the client runs."""
+
+    results: Annotated[
+        list[ToolResultMember],
+        Meta(min_length=1, max_length=_MAX_RESULTS, description="One for each open call."),
+    ]
 
 
 class StopBody(NativeBody):

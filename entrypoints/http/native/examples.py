@@ -21,6 +21,7 @@ from entrypoints.http.native.bodies import (
     RegenerateBody,
     SessionBody,
     StopBody,
+    ToolResultsBody,
 )
 from entrypoints.http.sse import DONE, event
 from entrypoints.http.stream_documents import REPLY_EVENTS, RESUMED_EVENTS
@@ -98,6 +99,7 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
         ChatBody: {"message": "How high is Kilimanjaro?", "locale": "en"},
         RegenerateBody: {"message": "How high is Kilimanjaro, in feet?"},
         ContinueBody: {"messageId": _REPLY["id"]},
+        ToolResultsBody: {"results": [{"toolCallId": "call_1", "output": {"sky": "clear"}}]},
         StopBody: {"turnId": _TURN},
         SessionBody: {"locale": "fi"},
         PatchBody: {"locale": "fi", "metadata": {"topic": "mountains", "draft": None}},
@@ -143,6 +145,8 @@ EXAMPLES: Final[Mapping[Any, Any]] = MappingProxyType(
             "carriedSummary": None,
             "summarizedUntil": 1,
             "workingMemoryFrom": 1,
+            "promptName": None,
+            "hookState": None,
             "turn": {
                 "id": _TURN,
                 "number": 1,

@@ -1,6 +1,7 @@
 """The routes of the native protocol. See docs/http_api.md."""
 
 from collections.abc import Awaitable
+from functools import partial
 from http import HTTPStatus
 from typing import Final
 
@@ -27,8 +28,9 @@ from entrypoints.http.endpoints import CHANGED, KEY_HEADERS, REPLY, STORED, USER
 from entrypoints.http.images import check_text_size
 from entrypoints.http.member_types import ChatIdInPath, SessionIdText
 from entrypoints.http.native.bodies import ChatBody, PatchBody, RegenerateBody, StopBody
+from entrypoints.http.native.closing import native_closing, widget_closing
 from entrypoints.http.native.examples import EXAMPLES
-from entrypoints.http.reply_stream import OpenFn, stream_when_open
+from entrypoints.http.reply_stream import ClosingFn, OpenFn, stream_when_open
 from entrypoints.http.requests import (
     PagePosition,
     PageSize,
@@ -72,7 +74,8 @@ async def send_message(request: Request, caller: HttpCaller, raw: bytes) -> Resp
     def open_turn(on_wait: OnWait | None) -> Awaitable[Started]:
         return services.send_message(caller.owner, evolve(message, on_wait=on_wait))
 
-    return await reply_response(request, caller, open_turn)
+    closing = widget_closing if body.is_from_widget else native_closing
+    return await reply_response(request, caller, open_turn, closing)
 
 
 async def regenerate(request: Request) -> Response:
@@ -103,14 +106,19 @@ def _on_busy(member: str | None, default: OnBusy) -> OnBusy:
     return OnBusy(member) if member else default
 
 
-async def reply_response(request: Request, caller: HttpCaller, open_turn: OpenFn) -> Response:
+async def reply_response(
+    request: Request,
+    caller: HttpCaller,
+    open_turn: OpenFn,
+    closing: ClosingFn = native_closing,
+) -> Response:
     """The reply of the turn that ``open_turn`` opens: an event stream or one document."""
     services = services_of(request)
     headers = services.authenticator.key_headers(caller)
     if wants_json(request):
         reply = await services.reply_stream.await_reply(await open_turn(None))
         return reply.response(headers)
-    events = services.reply_stream.native_events
+    events = partial(services.reply_stream.native_events, closing=closing)
     return await stream_when_open(open_turn, events, headers, ends_cleanly=False)
 
 

@@ -115,6 +115,17 @@ class FunctionCallOutputItem(Struct, tag_field="type", tag="function_call_output
     output: FunctionOutput
 
 
+class McpCallItem(Struct, tag_field="type", tag="mcp_call"):
+    """The call of a tool that the service ran; it is not run again."""
+
+    id: str
+    server_label: str
+    name: str
+    arguments: Annotated[str, Meta(description="JSON text.")]
+    output: str | None = None
+    error: Annotated[str | dict[str, Any], Meta(description="Why the call failed.")] | None = None
+
+
 class ReasoningItem(Struct, tag_field="type", tag="reasoning"):
     """Reasoning of a model, stored with all its members; the model does not see it."""
 
@@ -130,7 +141,14 @@ class ItemReference(Struct, tag_field="type", tag="item_reference"):
     id: str
 
 
-ItemBody = MessageItem | FunctionCallItem | FunctionCallOutputItem | ReasoningItem | ItemReference
+ItemBody = (
+    MessageItem
+    | FunctionCallItem
+    | FunctionCallOutputItem
+    | McpCallItem
+    | ReasoningItem
+    | ItemReference
+)
 
 
 class ConversationBody(Struct):
@@ -218,6 +236,10 @@ class ResponseBody(Struct):
     input: str | Annotated[list[ItemBody], Meta(max_length=MAX_INPUT_ITEMS)] | None = None
     instructions: str | None = None
     max_output_tokens: Annotated[int, Meta(ge=16)] | None = None
+    max_tool_calls: (
+        Annotated[int, Meta(ge=0, description="Counts calls of tools that the service runs.")]
+        | None
+    ) = None
     metadata: Metadata | None = None
     model: Annotated[str, Meta(description="Ignored.")] | None = None
     parallel_tool_calls: bool | None = None
@@ -248,7 +270,6 @@ UNSUPPORTED_PARAMETERS: Final = (
     "background_options",
     "context_management",
     "image",
-    "max_tool_calls",
     "moderation",
     "prompt",
     "prompt_cache_options",

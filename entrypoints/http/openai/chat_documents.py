@@ -12,11 +12,12 @@ from domain.model.message import (
     FinishReason,
     Part,
     ReasoningPart,
-    TextPart,
+    SourcePart,
     ToolCallPart,
     Usage,
 )
 from domain.model.turn import TurnEnd
+from entrypoints.http.openai.citations import chat_annotations, completion_text
 from entrypoints.http.openai.parameters import MESSAGES_SEEN
 
 FinishReasonName = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -51,7 +52,9 @@ class ChatMessageDocument(Struct, kw_only=True):
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
-    annotations: list[dict[str, Any]] = []
+    annotations: Annotated[
+        list[dict[str, Any]], Meta(description="The sources of the text, as URL citations.")
+    ] = []
     reasoning_content: (
         Annotated[str, Meta(description="The reasoning that the model shows, if any.")] | UnsetType
     ) = UNSET
@@ -207,11 +210,15 @@ def usage_document(usage: Usage | None) -> ChatUsageDocument | None:
 
 
 def _message(parts: Sequence[Part]) -> ChatMessageDocument:
-    text = "".join(part.text for part in parts if isinstance(part, TextPart))
+    text = completion_text(parts)
     reasoning = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
-    calls = [_tool_call(part) for part in parts if isinstance(part, ToolCallPart)]
+    sources = [part for part in parts if isinstance(part, SourcePart)]
+    calls = [
+        _tool_call(part) for part in parts if isinstance(part, ToolCallPart) and part.server is None
+    ]
     return ChatMessageDocument(
         content=None if calls and not text else text,
+        annotations=chat_annotations(text, sources),
         reasoning_content=reasoning or UNSET,
         tool_calls=calls or UNSET,
     )

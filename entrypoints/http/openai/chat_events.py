@@ -10,7 +10,15 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from domain.model.piece import NumberedPiece, ReasoningPiece, TextPiece, ToolCallPiece
+from domain.model.message import SourcePart
+from domain.model.piece import (
+    NumberedPiece,
+    ReasoningPiece,
+    SourcePiece,
+    StepPiece,
+    TextPiece,
+    ToolCallPiece,
+)
 from domain.model.turn import TurnEnd
 from entrypoints.http.openai.chat_documents import (
     ChunkChoiceDocument,
@@ -19,6 +27,7 @@ from entrypoints.http.openai.chat_documents import (
     metadata_of,
     usage_document,
 )
+from entrypoints.http.openai.citations import chat_annotations
 from entrypoints.http.openai.documents import ErrorDocument
 from entrypoints.http.openai.errors import error_details
 from entrypoints.http.openai.streaming import Batches
@@ -52,20 +61,24 @@ class ChatEvents:
         self._obfuscated = obfuscated
         self._indexes: dict[str, int] = {}
         self._has_started = False
+        self._texts: list[str] = []
+        self._is_separated = False
+        self._sources: list[SourcePart] = []
 
     def piece(self, numbered: NumberedPiece) -> bytes:
         """The chunks of one piece."""
-        piece = numbered.piece
-        start = self._start("" if isinstance(piece, TextPiece) else None)
-        match piece:
+        match numbered.piece:
             case TextPiece(text):
-                return start + self._delta(content=text)
+                return self._start("") + self._delta(content=self._separated(text))
             case ReasoningPiece(text):
-                return start + self._delta(reasoning_content=text)
-            case ToolCallPiece():
-                return start + self._delta(tool_calls=[self._tool_call(piece)])
-            case _:
-                return start
+                return self._start(None) + self._delta(reasoning_content=text)
+            case ToolCallPiece(server=None) as call:
+                return self._start(None) + self._delta(tool_calls=[self._tool_call(call)])
+            case SourcePiece(source):
+                self._sources.append(source)
+            case StepPiece():
+                self._is_separated = bool(self._texts)
+        return b""
 
     def end(self, end: TurnEnd) -> bytes:
         """What follows the last piece.
@@ -78,7 +91,7 @@ class ChatEvents:
             return event(ErrorDocument(error=error_details(problem)))
         finish = ChunkChoiceDocument(delta={}, finish_reason=finish_reason_name(end.finish_reason))
         last = self._chunk(finish, metadata=metadata_of(end))
-        return self._start("") + last + self._usage(end) + DONE
+        return self._start("") + self._annotations() + last + self._usage(end) + DONE
 
     def _start(self, content: str | None) -> bytes:
         if self._has_started:
@@ -86,6 +99,20 @@ class ChatEvents:
         self._has_started = True
         delta = {"role": "assistant", "content": content, "refusal": None}
         return self._chunk(ChunkChoiceDocument(delta=delta))
+
+    def _separated(self, text: str) -> str:
+        """The text, after a blank line if it is the first of another step."""
+        separated = f"\n\n{text}" if self._is_separated else text
+        self._is_separated = False
+        self._texts.append(separated)
+        return separated
+
+    def _annotations(self) -> bytes:
+        """The chunk with the sources of the whole text, if it has any."""
+        annotations = chat_annotations("".join(self._texts), self._sources)
+        if not annotations:
+            return b""
+        return self._chunk(ChunkChoiceDocument(delta={"annotations": annotations}))
 
     def _tool_call(self, piece: ToolCallPiece) -> dict[str, Any]:
         # The arguments of several calls may be interleaved.

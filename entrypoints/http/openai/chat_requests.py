@@ -250,6 +250,7 @@ def _reply_options(body: CompletionBody, instructions: str | None) -> ReplyOptio
         effort=body.reasoning_effort,
         verbosity=body.verbosity,
         response_format=_response_format(body.response_format),
+        client_tools=False,
         # Whatever the client sends is sent on.
         starts_with_user=False,
     )

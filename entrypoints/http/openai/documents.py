@@ -6,7 +6,13 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 ResponseStatus = Literal["in_progress", "completed", "incomplete", "cancelled", "failed"]
 ItemDocument = Annotated[
-    dict[str, Any], Meta(description="A message, function call, function output or reasoning.")
+    dict[str, Any],
+    Meta(
+        description=(
+            "A message, function call, function output or reasoning, or an `mcp_call`: the call of "
+            "a tool that the service runs."
+        )
+    ),
 ]
 
 

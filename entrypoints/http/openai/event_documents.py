@@ -84,6 +84,13 @@ class OutputTextDelta(_TextEvent, tag="response.output_text.delta"):
     obfuscation: Padding = UNSET
 
 
+class OutputTextAnnotationAdded(_TextEvent, tag="response.output_text.annotation.added"):
+    """A source of the text; its indexes count characters, and the end is exclusive."""
+
+    annotation_index: int
+    annotation: dict[str, Any]
+
+
 class OutputTextDone(_TextEvent, tag="response.output_text.done"):
     """The text of a content part is complete."""
 
@@ -134,6 +141,31 @@ class FunctionCallArgumentsDone(_PartEvent, tag="response.function_call_argument
     arguments: str
 
 
+class McpCallInProgress(_PartEvent, tag="response.mcp_call.in_progress"):
+    """The model calls a tool that the service runs."""
+
+
+class McpCallArgumentsDelta(_PartEvent, tag="response.mcp_call_arguments.delta"):
+    """More of the JSON text of the arguments of such a call."""
+
+    delta: str
+    obfuscation: Padding = UNSET
+
+
+class McpCallArgumentsDone(_PartEvent, tag="response.mcp_call_arguments.done"):
+    """The arguments of such a call are complete."""
+
+    arguments: str
+
+
+class McpCallCompleted(_PartEvent, tag="response.mcp_call.completed"):
+    """Such a call has a result."""
+
+
+class McpCallFailed(_PartEvent, tag="response.mcp_call.failed"):
+    """Such a call has failed."""
+
+
 ResponseEvent = (
     ResponseCreated
     | ResponseInProgress
@@ -145,6 +177,7 @@ ResponseEvent = (
     | ContentPartAdded
     | ContentPartDone
     | OutputTextDelta
+    | OutputTextAnnotationAdded
     | OutputTextDone
     | ReasoningSummaryPartAdded
     | ReasoningSummaryPartDone
@@ -152,6 +185,11 @@ ResponseEvent = (
     | ReasoningSummaryTextDone
     | FunctionCallArgumentsDelta
     | FunctionCallArgumentsDone
+    | McpCallInProgress
+    | McpCallArgumentsDelta
+    | McpCallArgumentsDone
+    | McpCallCompleted
+    | McpCallFailed
 )
 RESPONSE_EVENTS: Final = Events((ResponseEvent,))
 """The events of a streamed response."""

@@ -11,18 +11,25 @@ from typing import Any, Final
 from attrs import define, field
 
 from domain.model.identifiers import MessageId
-from domain.model.message import Part
+from domain.model.message import Part, TextPart, ToolCallPart, ToolResultPart
 from domain.model.piece import (
     ModelPiece,
     NumberedPiece,
     Piece,
     ReasoningPiece,
+    SourcePiece,
+    StatePiece,
+    StepPiece,
     TextPiece,
     ToolCallPiece,
+    ToolResultPiece,
     assemble_parts,
 )
 from domain.model.turn import TurnEnd
+from domain.service.server_calls import lost_result
+from entrypoints.http.openai.citations import Citations
 from entrypoints.http.openai.items import (
+    mcp_call,
     output_text,
     part_item,
     summary_text,
@@ -46,18 +53,30 @@ class _Run:
 
     Attributes:
         index: the index of the item in the response.
+        part_index: the index of the part in the reply.
+        annotations: those of a text; there are none before it is complete.
+        result: that of a tool which the service runs; None while it runs.
         is_open: False once its last event has been sent.
     """
 
     index: int
+    part_index: int
     item_id: str = ""
-    pieces: list[Piece] = field(factory=list)
+    pieces: list[ModelPiece] = field(factory=list)
+    annotations: list[dict[str, Any]] = field(factory=list)
+    result: ToolResultPart | None = None
     is_open: bool = True
 
     @property
     def part(self) -> Part:
         [part] = assemble_parts(self.pieces)
         return part
+
+    @property
+    def server_call(self) -> ToolCallPart | None:
+        """The call, if the service runs its tool."""
+        part = self.part
+        return part if isinstance(part, ToolCallPart) and part.server is not None else None
 
 
 class ResponseEvents:
@@ -79,7 +98,8 @@ class ResponseEvents:
             reply_id: the id of the reply, from which the ids of its items are made.
             obfuscated: whether the deltas are padded.
             after: the number of the last event that is left out. The end is never left out.
-            part_indexes: the index of each part in the stored reply, if they are not consecutive.
+            part_indexes: the index in the stored reply of each part that the pieces form, if these
+                indexes are not consecutive.
         """
         self._after = after
         self._part_indexes = part_indexes
@@ -89,7 +109,10 @@ class ResponseEvents:
         self._obfuscated = obfuscated
         self._runs: list[_Run] = []
         self._calls: dict[str, _Run] = {}
+        self._newest: _Run | None = None
         self._open_text: _Run | None = None
+        self._part_count = 0
+        self._citations = Citations()
         self._next_number = 0
 
     def start(self) -> bytes:
@@ -101,43 +124,76 @@ class ResponseEvents:
     def piece(self, numbered: NumberedPiece) -> bytes:
         """The events of one piece."""
         piece = numbered.piece
-        if not isinstance(piece, ModelPiece):
+        if isinstance(piece, StatePiece):
             return b""
+        if not isinstance(piece, ModelPiece):
+            return self._close_text() + self._without_item(piece)
         run = self._run_of(piece)
         if run is not None:
             run.pieces.append(piece)
             return self._delta(run, piece)
-        closed = self._close_text()
-        run = _Run(index=len(self._runs), pieces=[piece])
-        self._runs.append(run)
-        if isinstance(piece, ToolCallPiece):
-            self._calls[piece.call_id] = run
-        else:
-            self._open_text = run
-        return closed + self._open(run) + self._delta(run, piece)
+        return self._close_text() + self._begin(piece)
 
     def end(self, end: TurnEnd, at: datetime) -> bytes:
         """The events after the last piece; a stream without them is incomplete."""
         status = item_status(end)
+        if any(run.is_open and run.server_call is not None for run in self._runs):
+            # The results that are lost follow what was written last.
+            self._newest = None
         closed = b"".join(self._close(run, status) for run in self._runs if run.is_open)
         output = [self._item(run, status) for run in self._runs]
         response = self._skeleton.ended(end, output, at)
         self._next_number = max(self._next_number, self._after + 1)
         return closed + self._event(_ENDINGS[status_of(end)], response=response) + DONE
 
-    def _run_of(self, piece: Piece) -> _Run | None:
+    def _without_item(self, piece: SourcePiece | StepPiece | ToolResultPiece) -> bytes:
+        """The events of a piece that is a part of the reply, but not an item of its own."""
+        self._next_part_index()
+        match piece:
+            case SourcePiece(source):
+                self._citations.add(source)
+            case StepPiece():
+                self._calls.clear()
+            case ToolResultPiece(result):
+                run = self._calls.get(result.call_id)
+                if run is not None and run.is_open and run.server_call is not None:
+                    run.result = result
+                    return self._close(run, "completed")
+        return b""
+
+    def _begin(self, piece: ModelPiece) -> bytes:
+        """The events of a piece that begins an item."""
+        run = _Run(index=len(self._runs), part_index=self._next_part_index(), pieces=[piece])
+        self._runs.append(run)
+        self._newest = run
+        if isinstance(piece, ToolCallPiece):
+            self._calls[piece.call_id] = run
+        else:
+            self._open_text = run
+        return self._open(run) + self._delta(run, piece)
+
+    def _next_part_index(self) -> int:
+        number = self._part_count
+        self._part_count += 1
+        return self._part_indexes[number] if self._part_indexes else number
+
+    def _run_of(self, piece: ModelPiece) -> _Run | None:
         """The run that ``piece`` continues, as in ``assemble_parts``; None if it begins one."""
         # The arguments of several calls may be interleaved.
         if isinstance(piece, ToolCallPiece):
             return self._calls.get(piece.call_id)
-        last = self._runs[-1] if self._runs else None
-        return last if last and type(last.pieces[0]) is type(piece) else None
+        newest = self._newest
+        return newest if newest and type(newest.pieces[0]) is type(piece) else None
 
     def _item(self, run: _Run, status: str) -> dict[str, Any]:
-        index = self._part_indexes[run.index] if self._part_indexes else run.index
-        item = part_item(self._session_id, self._reply_id, index, run.part, status)
+        place = (self._session_id, self._reply_id, run.part_index)
+        if run.server_call is not None:
+            return mcp_call(*place, run.server_call, run.result)
+        item = part_item(*place, run.part, status)
         if item is None:
-            raise AssertionError("every piece belongs to an item")
+            raise AssertionError("every piece of a model belongs to an item")
+        if run.annotations:
+            item["content"][0]["annotations"] = run.annotations
         return with_encrypted(item) if self._skeleton.encrypted else item
 
     def _open(self, run: _Run) -> bytes:
@@ -153,6 +209,8 @@ class ResponseEvents:
             case ReasoningPiece():
                 kind = "response.reasoning_summary_part.added"
                 return added + self._reasoning_event(run, kind, part=summary_text(""))
+            case ToolCallPiece() if run.server_call is not None:
+                return added + self._item_event(run, "response.mcp_call.in_progress")
             case _:
                 return added
 
@@ -165,17 +223,24 @@ class ResponseEvents:
                 kind = "response.reasoning_summary_text.delta"
                 return self._reasoning_event(run, kind, delta=text)
             case ToolCallPiece() if piece.arguments:
-                kind = "response.function_call_arguments.delta"
+                call = "function_call" if piece.server is None else "mcp_call"
+                kind = f"response.{call}_arguments.delta"
                 return self._item_event(run, kind, delta=piece.arguments)
             case _:
                 return b""
 
     def _close_text(self) -> bytes:
-        run, self._open_text = self._open_text, None
+        run, self._open_text, self._newest = self._open_text, None, None
         return b"" if run is None else self._close(run, "completed")
 
     def _close(self, run: _Run, status: str) -> bytes:
         run.is_open = False
+        part = run.part
+        if isinstance(part, TextPart):
+            is_last = run is self._newest
+            run.annotations = self._citations.annotations(part.text, ends_reply=is_last)
+        elif isinstance(part, ToolCallPart) and part.server is not None and run.result is None:
+            run.result = lost_result(part)
         item = self._item(run, status)
         done = b"".join(self._done(run, item))
         return done + self._event("response.output_item.done", output_index=run.index, item=item)
@@ -184,6 +249,10 @@ class ResponseEvents:
         match run.pieces[0]:
             case TextPiece():
                 [part] = item["content"]
+                kind = "response.output_text.annotation.added"
+                for index, annotation in enumerate(part["annotations"]):
+                    added = {"annotation_index": index, "annotation": annotation}
+                    yield self._text_event(run, kind, **added)
                 kind = "response.output_text.done"
                 yield self._text_event(run, kind, text=part["text"], logprobs=[])
                 yield self._text_event(run, "response.content_part.done", part=part)
@@ -192,6 +261,11 @@ class ResponseEvents:
                 kind = "response.reasoning_summary_text.done"
                 yield self._reasoning_event(run, kind, text=part["text"])
                 yield self._reasoning_event(run, "response.reasoning_summary_part.done", part=part)
+            case ToolCallPiece() if run.server_call is not None:
+                arguments, outcome = item["arguments"], item["status"]
+                kind = "response.mcp_call_arguments.done"
+                yield self._item_event(run, kind, arguments=arguments)
+                yield self._item_event(run, f"response.mcp_call.{outcome}")
             case ToolCallPiece():
                 call = {"name": item["name"], "arguments": item["arguments"]}
                 yield self._item_event(run, "response.function_call_arguments.done", **call)

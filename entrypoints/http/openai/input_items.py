@@ -6,7 +6,7 @@ blank, and as long as a reply may be. So everything that this service has listed
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from attrs import frozen
@@ -33,6 +33,7 @@ from entrypoints.http.openai.bodies import (
     InputImage,
     ItemBody,
     ItemReference,
+    McpCallItem,
     MessageContent,
     MessageItem,
     ReasoningItem,
@@ -45,6 +46,8 @@ from entrypoints.http.openai.errors import invalid, unsupported
 from entrypoints.http.problems import BadRequest
 from entrypoints.http.requests import NESTED_TOO_DEEPLY
 from entrypoints.usecases.create_response import InputItem
+
+_OUTPUT_NOT_SENT: Final = "The output was not sent again."
 
 
 @frozen(kw_only=True)
@@ -141,17 +144,48 @@ def _inputs(
         case MessageItem():
             yield from _messages(item, limit, f"{path}.content", images)
         case FunctionCallItem(call_id, name, arguments):
-            if nests_too_deeply(arguments.encode()):
-                raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=f"{path}.arguments")
-            check_length([arguments], f"{path}.arguments")
+            _check_arguments(arguments, f"{path}.arguments")
             yield assistant_item(ToolCallPart(call_id=call_id, name=name, arguments=arguments))
         case FunctionCallOutputItem(call_id, output):
             texts = [output] if isinstance(output, str) else [part.text for part in output]
             check_length(texts, f"{path}.output", "tool_result_too_long")
             yield assistant_item(ToolResultPart(call_id=call_id, output=_json(sent["output"])))
+        case McpCallItem():
+            _check_arguments(item.arguments, f"{path}.arguments")
+            yield _server_call(item, path)
         case ReasoningItem():
             check_length([*_reasoning_texts(sent)], path)
             yield assistant_item(UnknownPart(_json(sent)))
+
+
+def _check_arguments(arguments: str, path: str) -> None:
+    if nests_too_deeply(arguments.encode()):
+        raise BadRequest("body_invalid", NESTED_TOO_DEEPLY, field=path)
+    check_length([arguments], path)
+
+
+def _server_call(item: McpCallItem, path: str) -> InputItem:
+    """The call of a tool that the service ran, with its result. The id of the item names both."""
+    error = item.error
+    output = _OUTPUT_NOT_SENT if item.output is None else item.output
+    text = output if error is None else error if isinstance(error, str) else _text_of_error(error)
+    check_length([text], f"{path}.output", "tool_result_too_long")
+    call = ToolCallPart(
+        call_id=item.id, name=item.name, arguments=item.arguments, server=item.server_label
+    )
+    result = ToolResultPart(call_id=item.id, output=_json(text), failed=error is not None)
+    return InputItem(role=Role.ASSISTANT, parts=(call, result))
+
+
+def _text_of_error(error: Mapping[str, Any]) -> str:
+    """The text of an error, in any of the forms that OpenAI defines."""
+    message, content = error.get("message"), error.get("content")
+    if isinstance(message, str):
+        return message
+    parts = content if isinstance(content, list) else ()
+    texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
+    known = [text for text in texts if isinstance(text, str)]
+    return "\n".join(known) if known and len(known) == len(texts) else _json(error)
 
 
 def reference_unsupported(path: str) -> BadRequest:

@@ -2,8 +2,9 @@
 
 The id of a conversation is ``conv_`` and the 32 hexadecimal digits of its session id. The id of a
 response is ``resp_``, the same digits, and 8 more for the number of its turn. Each part of an
-assistant message is one item, with the id of the message and the index of the part. Any other
-message is one item as a whole, with the id of the message.
+assistant message is one item, with the id of the message and the index of the part. The result of a
+tool that the service ran is in the item of its call, and sources are in the items that cite them.
+Any other message is one item as a whole, with the id of the message.
 """
 
 import re
@@ -30,7 +31,9 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from domain.service.server_calls import server_results
 from entrypoints.http.openai.bodies import FunctionOutput
+from entrypoints.http.openai.citations import annotations_of
 
 NOTE_KIND: Final = "data-response"
 """The type of the part that stores the parameters of a response; it is not an item."""
@@ -122,11 +125,35 @@ def find_item(items: Sequence[Item], item_id: str) -> Item:
     raise MessageNotFound
 
 
+def reply_items(
+    session_id: SessionId, message_id: MessageId, parts: Sequence[Part], status: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The items for the parts of an assistant message, each with the index of its part."""
+    annotations, results = annotations_of(parts), server_results(parts)
+    within_calls = {*results.values()}
+    for index, part in enumerate(parts):
+        if index in within_calls:
+            continue
+        if isinstance(part, ToolCallPart) and part.server is not None:
+            result = parts[results[index]] if index in results else None
+            yield index, mcp_call(session_id, message_id, index, part, result)
+            continue
+        item = part_item(session_id, message_id, index, part, status)
+        if item is None:
+            continue
+        if annotations.get(index):
+            item["content"][0]["annotations"] = annotations[index]
+        yield index, item
+
+
 def part_item(
     session_id: SessionId, message_id: MessageId, index: int, part: Part, status: str
 ) -> dict[str, Any] | None:
-    """The item for a part of an assistant message; None if the part is not an item."""
-    suffix = f"{UUID(session_id).hex}{message_id.removeprefix(_MESSAGE)}_{index}"
+    """The item for a part of an assistant message; None if the part is not an item.
+
+    The texts have no annotations. See ``mcp_call`` for the call of a tool that the service runs.
+    """
+    suffix = _suffix(session_id, message_id, index)
     match part:
         case TextPart(text) if text:
             return _message(f"msg_{suffix}", "assistant", [output_text(text)], status)
@@ -144,6 +171,35 @@ def part_item(
             return _sent_reasoning(f"rs_{suffix}", json)
         case _:
             return None
+
+
+def mcp_call(
+    session_id: SessionId,
+    message_id: MessageId,
+    index: int,
+    call: ToolCallPart,
+    result: Part | None,
+) -> dict[str, Any]:
+    """The item for the call of a tool that the service runs; ``result`` is None while it runs."""
+    document = {
+        "id": f"mcp_{_suffix(session_id, message_id, index)}",
+        "type": "mcp_call",
+        "server_label": call.server,
+        "name": call.name,
+        "arguments": call.arguments,
+        "approval_request_id": None,
+        "output": None,
+        "error": None,
+        "status": "in_progress",
+    }
+    if not isinstance(result, ToolResultPart):
+        return document
+    text = _text_of_output(result.output)
+    if not result.failed:
+        return document | {"output": text, "status": "completed"}
+    content = [{"type": "text", "text": text}]
+    error = {"type": "mcp_tool_execution_error", "content": content}
+    return document | {"error": error, "status": "failed"}
 
 
 def with_encrypted(item: dict[str, Any]) -> dict[str, Any]:
@@ -171,10 +227,12 @@ def _items(session_id: SessionId, message: Message) -> Iterator[Item]:
             yield Item(document=document, message_id=message.id, part_index=None)
         return
     status = "completed" if message.status is MessageStatus.FINISHED else "incomplete"
-    for index, part in enumerate(message.parts):
-        item = part_item(session_id, message.id, index, part, status)
-        if item is not None:
-            yield Item(document=item, message_id=message.id, part_index=index)
+    for index, document in reply_items(session_id, message.id, message.parts, status):
+        yield Item(document=document, message_id=message.id, part_index=index)
+
+
+def _suffix(session_id: SessionId, message_id: MessageId, index: int) -> str:
+    return f"{UUID(session_id).hex}{message_id.removeprefix(_MESSAGE)}_{index}"
 
 
 def _user_content(part: Part) -> dict[str, Any] | None:
@@ -206,6 +264,14 @@ def _is_output(json: str) -> bool:
     except msgspec.DecodeError:
         return False
     return True
+
+
+def _text_of_output(json: str) -> str:
+    """The result of a tool as text: a JSON string as itself, and any other JSON as it is."""
+    try:
+        return msgspec.json.decode(json, type=str)
+    except msgspec.DecodeError:
+        return json
 
 
 def _sent_reasoning(item_id: str, json: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from domain.model.turn import Outcome, TurnEnd, TurnStatus
 from domain.service.item_editing import reply_parts
 from domain.service.reply_reading import ReadTurn
 from entrypoints.http.openai.documents import ResponseDocument, ResponseStatus
-from entrypoints.http.openai.items import NOTE_KIND, part_item, response_id, with_encrypted
+from entrypoints.http.openai.items import NOTE_KIND, reply_items, response_id, with_encrypted
 from entrypoints.http.openai.parameters import MESSAGES_SEEN, problem_of_end
 
 _INCOMPLETE_REASONS: Final[Mapping[FinishReason | None, str]] = MappingProxyType(
@@ -162,13 +162,13 @@ def output_items(
     *,
     encrypted: bool = False,
 ) -> list[dict[str, Any]]:
-    """The items that the model wrote; tool results are left out, because the client sent them."""
-    items = [
-        part_item(session_id, reply_id, index, part, status)
-        for index, part in enumerate(parts)
-        if not isinstance(part, ToolResultPart)
+    """The items of a reply; the results of functions are left out, because the client sent them."""
+    items = reply_items(session_id, reply_id, parts, status)
+    return [
+        with_encrypted(item) if encrypted else item
+        for index, item in items
+        if not isinstance(parts[index], ToolResultPart)
     ]
-    return [with_encrypted(item) if encrypted else item for item in items if item is not None]
 
 
 def stored_end(turn: ReadTurn) -> TurnEnd:

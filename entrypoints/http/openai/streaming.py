@@ -14,7 +14,8 @@ from domain.model.message import Part
 from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.turn import Outcome, TurnEnd
 from domain.service.item_editing import reply_parts
-from domain.service.reply_reading import ReadTurn, pieces_of
+from domain.service.reply_reading import ReadTurn, indexed_pieces, pieces_of
+from domain.service.server_calls import with_all_results
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.responses import stored_end
 from entrypoints.http.reply_stream import turn_batches
@@ -55,7 +56,7 @@ class Following:
         pieces = [NumberedPiece(number, piece) for number, piece in enumerate(pieces_of(parts), 1)]
         if turn_ref is not None:
             logged = [piece async for batch in self.stored(turn_ref) for piece in batch.pieces]
-            if assemble_parts(numbered.piece for numbered in logged) == parts:
+            if _whole_parts(logged) == parts:
                 pieces = logged
         yield Batch(pieces=pieces, end=stored_end(turn))
 
@@ -83,22 +84,27 @@ async def event_stream(
 
 
 def part_indexes(turn: ReadTurn) -> Sequence[int]:
-    """The indexes of the parts of a stored reply that become events.
+    """The indexes of the parts of a stored reply that ``Following.ended`` yields as pieces.
 
     Parts of other kinds, and parts that were deleted, have none.
     """
     parts = reply_parts(turn.reply) if turn.reply else ()
-    return [index for index, part in enumerate(parts) if pieces_of((part,))]
+    return [index for index, _ in indexed_pieces(parts)]
+
+
+def _whole_parts(pieces: Sequence[NumberedPiece]) -> tuple[Part, ...]:
+    """The parts of a reply that has ended, as they are stored."""
+    return with_all_results(assemble_parts(numbered.piece for numbered in pieces))
 
 
 async def collect(batches: Batches) -> tuple[Sequence[Part], TurnEnd]:
-    """The parts that the model wrote, and the end of the turn."""
+    """The parts of the reply, and the end of the turn."""
     pieces: list[NumberedPiece] = []
     async with aclosing(batches):
         async for batch in batches:
             pieces += batch.pieces
             if batch.end is not None:
-                return assemble_parts(numbered.piece for numbered in pieces), batch.end
+                return _whole_parts(pieces), batch.end
     raise AssertionError("a turn has an end")
 
 

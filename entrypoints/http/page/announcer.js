@@ -2,6 +2,7 @@
 
 import { make } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
+import { callText } from "./sources.js";
 import { endingOf } from "./turn.js";
 
 // Long enough to be read aloud. If an announcement stayed, a visitor would find its text twice.
@@ -15,12 +16,12 @@ const announcement = (block) => make("p", { dir: "auto" }, textOf(renderBlock(bl
 export function announcer(words) {
   const element = make("div", { className: "sr-only", role: "log" });
   let current = null;
-  let count = 0;
+  let [count, callCount] = [0, 0];
 
   function start(reply) {
     // The last paragraph of a reply that was cut goes on.
     const before = splitBlocks(reply.cut?.text ?? "").slice(0, -1);
-    [current, count] = [reply, before.length];
+    [current, count, callCount] = [reply, before.length, reply.cut?.calls.length ?? 0];
     element.replaceChildren();
   }
 
@@ -35,6 +36,9 @@ export function announcer(words) {
   function update({ messages, reply }) {
     if (reply && reply !== current) start(reply);
     if (!current || !messages.includes(current)) return;
+    const calls = current.calls.slice(callCount);
+    element.append(...calls.map((call) => make("p", {}, callText(words, call))));
+    callCount += calls.length;
     const blocks = splitBlocks(current.text);
     const complete = current === reply ? blocks.slice(0, -1) : blocks;
     element.append(...complete.slice(count).map(announcement));

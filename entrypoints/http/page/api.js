@@ -67,6 +67,9 @@ export const regenerate = (sessionId, ...args) =>
 export const continueReply = (sessionId, ...args) =>
   streamReply(`api/chat/${sessionId}/continue`, ...args);
 
+export const sendToolResults = (sessionId, ...args) =>
+  streamReply(`api/chat/${sessionId}/tool-results`, ...args);
+
 /** The rest of the open reply after `cursor`. A 503 is Unreachable here, so that it is retried. */
 export async function resume(sessionId, cursor, signal) {
   const headers = cursor ? { ...stream, "last-event-id": cursor } : stream;

@@ -21,9 +21,10 @@ from entrypoints.http.static_files import StaticFile, has_media_type, static_fil
 
 _FOLDER: Final = resources.files("entrypoints.http") / "page"
 _WORDS: Final = re.compile(r"words\.([A-Za-z0-9-]+)\.json")
-_COMMENT: Final = re.compile(rb"^ *(?://.*|/\*[\s\S]*?\*/)\n+", re.MULTILINE)
+_NOT_SERVED: Final = re.compile(rb"^\s*(?:(?://.*|/\*[\s\S]*?\*/)\s+)*", re.MULTILINE)
 _DEFAULT_LANGUAGE: Final = "en"
-_NOT_PRELOADED: Final = "widget.js"
+_NOT_PRELOADED: Final = {"widget.js", "tools.js"}
+"""The widget is for other pages; tools are loaded when a reply calls the first one."""
 
 
 @frozen(kw_only=True)
@@ -94,19 +95,19 @@ def _document(words: Mapping[str, Any], languages: Sequence[str]) -> str:
 
 def _preloads() -> str:
     """One preload link per module; without them each import costs another round trip."""
-    modules = [name for name in _names() if name.endswith(".js") and name != _NOT_PRELOADED]
+    modules = [name for name in _names() if name.endswith(".js") and name not in _NOT_PRELOADED]
     return "\n".join(f'<link rel="modulepreload" href="page/{name}">' for name in modules)
 
 
-def without_comments(script: bytes) -> bytes:
-    """The script without its comments that stand on lines of their own."""
-    return _COMMENT.sub(b"", script)
+def condensed(script: bytes) -> bytes:
+    """The script without indentation, empty lines, and comments that have lines of their own."""
+    return _NOT_SERVED.sub(b"", script)
 
 
 def _content(name: str) -> bytes:
     content = (_FOLDER / name).read_bytes()
-    # Comments are for people who read the files; visitors need not load them.
-    return without_comments(content) if name.endswith(".js") else content
+    # Comments and white space are for people who read the files; visitors need not load them.
+    return condensed(content) if name.endswith(".js") else content
 
 
 _FILES: Final[Mapping[str, StaticFile]] = {

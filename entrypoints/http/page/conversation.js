@@ -8,14 +8,19 @@
 
 import * as api from "./api.js";
 import * as tabs from "./tabs.js";
-import { applyChunk, messageFrom, newReply, turnEvents, withRetry } from "./turn.js";
+import { applyChunk, messageFrom, newReply, openCalls, turnEvents, withRetry } from "./turn.js";
 
-const IN_HISTORY = ["turn_in_progress", "request_already_answered"];
+const IN_HISTORY = ["turn_in_progress", "request_already_answered", "tool_results_unexpected"];
 const SHOWN = { notice: null, waiting: false, isFull: false, isMoving: false };
 const EMPTY = { messages: [], next: null, expiresAt: null, ...SHOWN };
 
 // Without https, pages have no randomUUID.
 const newKey = () => crypto.getRandomValues(new Uint32Array(4)).join("-");
+
+// The tab that requested a reply is the first to run the tools that it calls.
+const HEAD_START_MS = 2_000;
+
+const loadTools = () => import("./tools.js").catch(() => Promise.reject(new api.Unreachable()));
 
 const isFromUser = ({ role }) => role === "user";
 
@@ -75,11 +80,13 @@ class TaskRunner {
 export class Conversation extends EventTarget {
   #tasks = new TaskRunner((error) => this.#fail(error), (waiting) => this.#set({ waiting }));
   #isRequesting = false;
+  #takeOver;
 
-  constructor({ words, context }) {
+  /** `tools` are the functions of the host page that run the tools of the client, by name. */
+  constructor({ words, context, tools = new Map() }) {
     super();
     // `next` is undefined until the stored conversation has been read.
-    Object.assign(this, EMPTY, { words, context, sessionId: null, next: undefined });
+    Object.assign(this, EMPTY, { words, context, tools, sessionId: null, next: undefined });
     tabs.onChange(() => this.refresh());
   }
 
@@ -150,7 +157,8 @@ export class Conversation extends EventTarget {
     await this.#tasks.runNext((control) => this.#load(control));
   }
 
-  async #load(control) {
+  async #load(control, takesOver = false) {
+    clearTimeout(this.#takeOver);
     const id = tabs.session() ?? this.sessionId;
     if (!id) return undefined;
     // Another tab may have gone on in a new conversation.
@@ -168,8 +176,31 @@ export class Conversation extends EventTarget {
     const isOpen = turn?.status === "open";
     const cut = isOpen && shown.at(-1)?.id === turn.replyId ? shown.pop() : null;
     this.#set({ messages: shown, next, expiresAt, notice });
-    if (!isOpen) return undefined;
-    return this.#follow(() => api.resume(id, "", control.signal), control, newReply(cut));
+    if (isOpen) return this.#follow(() => api.resume(id, "", control.signal), control, newReply(cut));
+    return this.#answerCalls(turn?.id === tabs.ownTurn(), control, takesOver);
+  }
+
+  /** Runs the tools of the host page that the last message calls, if this tab is the one to do so. */
+  async #answerCalls(isOwn, control, takesOver = false) {
+    const last = this.messages.at(-1) ?? {};
+    if (!openCalls(last).length) return undefined;
+    const { areStopped, canRun, giveUp, sendResults } = await loadTools();
+    if (areStopped(last)) return this.#set(giveUp(last));
+    if (!isOwn && !takesOver) return this.#takeOverLater();
+    if (!isOwn && !canRun(last, this.tools)) return this.#set(giveUp(last));
+    const { id, finishReason } = last;
+    const reply = last.status === "writing" ? last : { ...newReply(last), id, finishReason, isOwn };
+    const others = this.messages.slice(0, -1);
+    this.#set({ messages: [...others, reply] });
+    const request = await sendResults(reply, this, control);
+    if (!request) return this.#load(control);
+    this.#set({ messages: others });
+    return this.#follow(request, control, reply);
+  }
+
+  #takeOverLater() {
+    const takeOver = (control) => this.#load(control, true);
+    this.#takeOver = setTimeout(() => this.#tasks.runNext(takeOver), HEAD_START_MS);
   }
 
   loadEarlier() {
@@ -182,6 +213,7 @@ export class Conversation extends EventTarget {
   async #follow(request, control, reply) {
     this.#set({ messages: [...this.messages, reply] });
     for await (const event of turnEvents(request, this.sessionId, control)) this.#apply(event, reply);
+    if (openCalls(reply).length) return this.#answerCalls(reply.isOwn, control);
     if (reply.status === "writing") return this.#load(control);
     if (reply.code === "conversation_gone") return this.#end(reply.code);
     if (!reply.code) return undefined;
@@ -198,9 +230,12 @@ export class Conversation extends EventTarget {
     applyChunk(reply, data);
     if (data.type === "start") {
       removeEventListener("beforeunload", askBeforeLeaving);
-      if (this.#isRequesting) tabs.saveOwnTurn(reply.turnId);
+      if (this.#isRequesting || reply.answered) tabs.saveOwnTurn(reply.turnId);
       reply.isOwn = reply.turnId === tabs.ownTurn();
     }
+    // While its tools run, there is no turn that could be stopped.
+    const isWaiting = reply.isOwn && openCalls(reply).length;
+    if (isWaiting) Object.assign(reply, { status: "writing", turnId: null });
     this.#set({ expiresAt: data.messageMetadata?.expiresAt ?? this.expiresAt });
   }
 
@@ -286,6 +321,7 @@ export class Conversation extends EventTarget {
   async stop() {
     const turnId = this.reply?.turnId;
     if (turnId) return api.stop(this.sessionId, turnId).catch(this.#fail);
+    if (this.reply && openCalls(this.reply).length) (await loadTools()).stopCalls(this.reply);
     // The service may have received the message. If so, the history shows it.
     this.#tasks.cancel();
     return this.refresh();

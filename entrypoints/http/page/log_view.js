@@ -2,11 +2,13 @@
 
 import { button, make, setText } from "./dom.js";
 import { renderBlock, splitBlocks } from "./markdown.js";
+import { sourceList, toolsText } from "./sources.js";
 import { canContinue, endingOf } from "./turn.js";
 
 const NEAR_END_PX = 64;
 
-function formattedBody() {
+/** `finish` is applied to each new block. */
+function formattedBody(finish) {
   let shown = [];
   const body = make("div", { className: "text" });
   // Replaces the first changed block and all after it, so that a selection above survives.
@@ -15,7 +17,7 @@ function formattedBody() {
     const firstChange = shown.findIndex(({ source }, number) => source !== blocks[number]?.source);
     const unchanged = firstChange < 0 ? shown.length : firstChange;
     [...body.children].slice(unchanged).forEach((old) => old.remove());
-    body.append(...blocks.slice(unchanged).map((block) => renderBlock(block)));
+    body.append(...blocks.slice(unchanged).map((block) => finish(renderBlock(block))));
     shown = blocks;
   };
   return { body, show };
@@ -51,7 +53,9 @@ const typingDots = () =>
 
 function messageView(words, role, actions) {
   const isUser = role === "user";
-  const { body, show } = isUser ? plainBody() : formattedBody();
+  const sources = sourceList(words);
+  const tools = make("p", { className: "tools", dir: "auto" });
+  const { body, show } = isUser ? plainBody() : formattedBody(sources.cite);
   let text = "";
   const copy = navigator.clipboard && !isUser ? [copyButton(words, () => text)] : [];
   const redo = isUser
@@ -63,10 +67,13 @@ function messageView(words, role, actions) {
   const typing = typingDots();
   const author = make("h2", { className: "sr-only" }, isUser ? words.you : words.assistant);
   const images = imageList(words);
-  const content = [author, images.element, body, typing, ending, buttons];
+  const content = [author, images.element, tools, body, typing, sources.element, ending, buttons];
   const element = make("li", { className: `message ${role}` }, ...content);
 
   function update(message, canRedo, isLast) {
+    setText(tools, toolsText(words, message));
+    tools.hidden = !tools.textContent;
+    sources.show(message.sources);
     if (text !== message.text) show((text = message.text));
     body.hidden = isUser && !text;
     images.show(message.images);

@@ -7,6 +7,7 @@ import * as tabs from "./tabs.js";
 import { languageName, loadWords, wordsFrom } from "./words.js";
 
 const header = document.querySelector("header");
+const tools = new Map();
 const container = document.querySelector("main");
 
 function languageSelect(words, available, onSelect) {
@@ -23,12 +24,14 @@ function showHeader(words, select) {
   header.replaceChildren(make("h1", {}, words.title), select);
 }
 
+globalThis.privity = { tool: (name, run) => void tools.set(name, run) };
+
 async function start() {
   const data = JSON.parse(document.querySelector("#data").textContent);
   const chosen = tabs.language();
   const isOther = chosen !== data.words.tag && data.languages.includes(chosen);
   const words = isOther ? await loadWords(chosen) : wordsFrom(data.words);
-  const conversation = new Conversation({ words });
+  const conversation = new Conversation({ words, tools });
   let chat = null;
 
   function render(words) {

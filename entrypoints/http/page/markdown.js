@@ -28,22 +28,26 @@ const TOKENS = [
   /<(?<address>(?:https?:\/\/|mailto:)[^\s<>]{1,2000})>/,
   // A full stop after an address ends the sentence and is not part of the address.
   /(?<bare>https?:\/\/[^\s<>"'`*]{1,2000}(?<![.,:;!?)\]]))/,
+  /(?<cite>\[\d{1,2}\])/,
   /\\(?<escaped>[\\`*_[\]()#+.!<>-])/,
 ];
 const TOKEN = new RegExp(TOKENS.map(({ source }) => source).join("|"), "g");
 
-function link(text, to) {
+/** A link that opens in a new tab; null if the address does not have one of the `protocols`. */
+export function link(text, to, protocols = SAFE_PROTOCOLS) {
   const url = URL.canParse(to) && new URL(to);
-  if (!url || !SAFE_PROTOCOLS.has(url.protocol)) return null;
+  if (!url || !protocols.has(url.protocol)) return null;
   return make("a", { href: url.href, target: "_blank", rel: "noopener noreferrer nofollow" }, text);
 }
 
-function renderToken({ code, stars, lines, star, line, label, to, address, bare, escaped }, depth) {
+function renderToken({ code, stars, lines, star, line, cite, label, to, address, bare, escaped }, depth) {
   if (code) return make("code", {}, code.trim() || code);
   const strong = stars ?? lines;
   if (strong) return make("strong", {}, ...inline(strong, depth + 1));
   const em = star ?? line;
   if (em) return make("em", {}, ...inline(em, depth + 1));
+  // Only the view of the reply knows its sources.
+  if (cite) return make("button", { type: "button", className: "cite" }, cite);
   const url = to ?? address ?? bare;
   return escaped ?? link(label ?? url, url);
 }

@@ -4,6 +4,7 @@
 const SESSION = "privity.session";
 const CREATED = `${SESSION} `;
 const OWN_TURN = "privity.turn";
+const TOOLS = "privity.tools";
 
 // Where the browser forbids storage, values live as long as the page.
 function safeStorage(name) {
@@ -46,8 +47,8 @@ export const language = () => shared.get("privity.language");
 export const saveLanguage = (tag) => shared.set("privity.language", tag);
 
 /** Runs `task` while no other tab runs one. Without https or storage, pages have no locks. */
-async function withLock(signal, task) {
-  const locked = navigator.locks?.request(SESSION, { signal }, task);
+async function withLock(signal, task, name = SESSION) {
+  const locked = navigator.locks?.request(name, { signal }, task);
   return (locked ?? task()).catch((error) => {
     if (error.name !== "SecurityError") throw error;
     return task();
@@ -77,6 +78,13 @@ export const openSession = (signal, old, create) =>
     return id === old ? publish(await create()) : id;
   });
 
+/** Runs `task`, which runs tools and sends their results, while no other tab does so. */
+export const runTools = (signal, task) => withLock(signal, task, TOOLS);
+
+/** The calls that a tab has begun or stopped last. They are never begun again, even after a reload. */
+export const lastCalls = () => shared.get(TOOLS);
+export const saveLastCalls = (ids) => shared.set(TOOLS, ids);
+
 /** Announces to the other tabs that the conversation changed. */
 export const announceChange = () => channel.postMessage(session());
 
@@ -95,5 +103,6 @@ export function onChange(refresh) {
 export function clear() {
   removed.add(session());
   shared.remove(SESSION);
+  shared.remove(TOOLS);
   own.remove(OWN_TURN);
 }

@@ -98,21 +98,60 @@ export async function* turnEvents(request, sessionId, control) {
 
 const STATUSES = { finish: "finished", abort: "interrupted", error: "failed" };
 
-/** A reply that is being written. `cut` is the message that it continues; null for a new one. */
-export const newReply = (cut = null) =>
-  ({ role: "assistant", id: cut?.id ?? null, text: cut?.text ?? "", status: "writing", cut });
+const emptyReply = () => ({ text: "", sources: [], calls: [] });
 
-/** Applies one chunk to the reply. Reasoning and tools are not shown. */
-export function applyChunk(reply, chunk) {
-  if (chunk.type === "start") {
-    // A stream without a cursor replays the reply from its start.
-    Object.assign(reply, { id: chunk.messageId, turnId: chunk.messageMetadata.turnId, text: "" });
+/** A reply that is being written. `cut` is the message that it continues; null for a new one. */
+export function newReply(cut = null) {
+  const { id = null, text, sources, calls } = cut ?? emptyReply();
+  return { role: "assistant", id, text, sources, calls, status: "writing", cut };
+}
+
+function parsed(json) {
+  try {
+    return JSON.parse(json || "{}");
+  } catch {
+    return undefined;
   }
+}
+
+const newCall = ({ toolCallId, toolName }, isClients, state) =>
+  ({ id: toolCallId, name: toolName, isClients, state, input: undefined });
+
+/** The calls of tools that this page has to run: the service waits for their results. */
+export const openCalls = ({ finishReason, calls = [] }) =>
+  finishReason === "tool-calls" ? calls.filter((call) => call.isClients && call.state === "open") : [];
+
+/** Applies a chunk of a tool call or its result. The input is undefined if it is not JSON. */
+function applyToolChunk(reply, { type, toolCallId, input, ...chunk }) {
+  const call = reply.calls.find(({ id }) => id === toolCallId);
+  if (!call) reply.calls.push(newCall({ toolCallId, ...chunk }, !chunk.providerExecuted, "open"));
+  else if (type === "tool-input-available") call.input = input;
+  else if (type === "tool-output-available") call.state = "done";
+  else if (type === "tool-output-error") call.state = "failed";
+}
+
+function applyStart(reply, chunk) {
+  // Without a cursor, a stream replays the reply from its start. Only one that was requested with
+  // results of tools does not repeat what the reply had before.
+  const before = reply.answered ?? emptyReply();
+  const content = { ...before, sources: [...before.sources], calls: [...before.calls] };
+  const { messageId: id, messageMetadata: { turnId } } = chunk;
+  Object.assign(reply, { ...content, id, turnId, finishReason: undefined });
+}
+
+const newSource = ({ sourceId, title, url, providerMetadata }) =>
+  ({ id: sourceId, title, url, excerpt: providerMetadata?.privity?.excerpt });
+
+/** Applies one chunk to the reply. Reasoning is not shown. */
+export function applyChunk(reply, chunk) {
+  const { type, id, code, finishReason } = chunk;
+  if (type === "start") applyStart(reply, chunk);
   // The text p0 continues the text before it.
-  if (chunk.type === "text-start" && reply.text && chunk.id !== "p0") reply.text += "\n\n";
-  if (chunk.type === "text-delta") reply.text += chunk.delta;
-  const { code, finishReason } = chunk;
-  if (chunk.type in STATUSES) Object.assign(reply, { status: STATUSES[chunk.type], code, finishReason });
+  if (type === "text-start" && reply.text && id !== "p0") reply.text += "\n\n";
+  if (type === "text-delta") reply.text += chunk.delta;
+  if (type?.startsWith("source-")) reply.sources.push(newSource(chunk));
+  if (type?.startsWith("tool-")) applyToolChunk(reply, chunk);
+  if (type in STATUSES) Object.assign(reply, { status: STATUSES[type], code, finishReason });
 }
 
 /** The name of the text that says how a message ended; a complete one has none. */
@@ -132,8 +171,18 @@ export const canContinue = (message) =>
 
 const urlsOfImages = (parts) => parts.filter(({ type }) => type === "image").map(({ url }) => url);
 
+function callsFrom(parts) {
+  const results = parts.filter(({ type }) => type === "tool-result");
+  const stateOf = (result) => (result ? (result.failed ? "failed" : "done") : "open");
+  return parts.filter(({ type }) => type === "tool-call").map((part) => {
+    const state = stateOf(results.find(({ toolCallId }) => toolCallId === part.toolCallId));
+    return { ...newCall(part, !("server" in part), state), input: parsed(part.arguments) };
+  });
+}
+
 /** A message of the history, as the page shows it. `images` are data URLs. */
-export const messageFrom = ({ id, role, content, status, finishReason, parts }) => ({
-  ...{ id, role, text: content, status, finishReason },
+export const messageFrom = ({ id, role, content, status, finishReason, parts, sources = [] }) => ({
+  ...{ id, role, text: content, status, finishReason, sources },
   images: urlsOfImages(parts),
+  calls: callsFrom(parts),
 });

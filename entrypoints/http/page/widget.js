@@ -24,6 +24,7 @@ const STYLE = `
 
 const MODULES = ["chat.js", "conversation.js", "dom.js", "words.js"];
 const urlOf = (name) => new URL(name, import.meta.url);
+const tools = new Map();
 const script = [...document.scripts].find((element) => element.src === import.meta.url);
 
 // A constructed style sheet needs no exception in the host page's Content-Security-Policy.
@@ -57,7 +58,7 @@ async function loadChat(element) {
   const hostLanguage = document.documentElement.lang;
   const preferred = [element.getAttribute("language"), hostLanguage, ...navigator.languages];
   const words = await loadWords(bestLanguage(preferred, await load("languages.json")));
-  const conversation = new Conversation({ words, context: () => element.context });
+  const conversation = new Conversation({ words, tools, context: () => element.context });
   return { show, make, words, conversation };
 }
 
@@ -118,6 +119,9 @@ class PrivityChat extends HTMLElement {
     return { panel, chat };
   }
 }
+
+// Scripts of the host page register their tools here.
+globalThis.privity = { tool: (name, run) => void tools.set(name, run) };
 
 customElements.define("privity-chat", PrivityChat);
 

@@ -45,7 +45,7 @@ function duration(tag, seconds) {
 }
 
 function problemText({ problems, tag, messageCharacters }, { code, seconds }) {
-  const kind = code.startsWith("model_") ? "model" : "other";
+  const kind = /^(model|hook)_/.test(code) ? "model" : "other";
   const text = problems[code] ?? problems[kind];
   const characters = () => new Intl.NumberFormat(tag).format(messageCharacters);
   return text

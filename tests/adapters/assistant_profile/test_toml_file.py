@@ -1,5 +1,6 @@
 """The assistant's profile as a TOML file."""
 
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -32,6 +33,18 @@ def test_the_example_file_is_valid() -> None:
     assert assistant.system_prompt.strip().startswith("You are the assistant")
     assert list(assistant.welcomes) == ["en", "fi", "sv"]
     assert assistant.cost_of("some-model", usage) == Decimal("1.35")
+
+
+def test_the_commented_lines_of_the_example_file_are_valid(file: Path) -> None:
+    text = re.sub(r"^# (?=\[|[\w.]+ = )", "", EXAMPLE.read_text("utf-8"), flags=re.MULTILINE)
+    (file.parent / "secret").write_text("abc", "utf-8")
+    file.write_text(text.replace("/run/secrets/library", "secret"), "utf-8")
+
+    assistant = load_assistant(file)
+
+    assert [prompt.name for prompt in assistant.prompts] == ["comparing"]
+    assert [server.name for server in assistant.tools.servers] == ["library"]
+    assert [tool.name for tool in assistant.tools.client] == ["show_map"]
 
 
 def test_without_a_file_the_profile_is_neutral() -> None:

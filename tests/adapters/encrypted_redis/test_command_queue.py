@@ -127,7 +127,7 @@ class CommandQueueMachine(RuleBasedStateMachine):
 
 
 TestCommandQueue = CommandQueueMachine.TestCase
-TestCommandQueue.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestCommandQueue.settings = settings(max_examples=60, stateful_step_count=40)
 
 
 async def test_more_bytes_than_the_bound_fail_at_once() -> None:

@@ -32,7 +32,7 @@ def read(*chunks: bytes) -> tuple[list[ModelPiece], ModelFinished]:
     return pieces, stream.finish()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(cuts=st.sets(st.integers(0, len(WHOLE))))
 def test_pieces_do_not_depend_on_where_the_network_cuts(cuts: set[int]) -> None:
     offsets = sorted({0, len(WHOLE), *cuts})

@@ -118,7 +118,7 @@ SPLIT_PAIRS = b"".join(
 ).replace(b"\n", b"\r")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cuts=st.sets(st.integers(0, len(SPLIT_PAIRS))))
 def test_split_surrogate_pairs_and_cr_line_ends_are_read(cuts: set[int]) -> None:
     offsets = sorted({0, len(SPLIT_PAIRS), *cuts})

@@ -22,7 +22,7 @@ def read(*chunks: bytes) -> list[ServerSentEvent]:
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r", b"\r\n"])
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cuts=st.sets(st.integers(0, len(STREAM) + STREAM.count(b"\n"))))
 def test_events_do_not_depend_on_line_ends_and_cuts(line_end: bytes, cuts: set[int]) -> None:
     stream = STREAM.replace(b"\n", line_end)

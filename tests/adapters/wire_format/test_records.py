@@ -97,6 +97,7 @@ messages = st.builds(
     usage=st.none() | usages,
     prompt_report=st.none() | reports,
     page_context=st.none() | texts,
+    hook_state_before=st.none() | texts,
 )
 turns = st.builds(
     Turn,
@@ -117,6 +118,7 @@ turns = st.builds(
     error=st.none() | texts,
     cut_at=st.none()
     | st.builds(CutPoint, parts=st.integers(1, 9), characters=st.integers(1, 10**6)),
+    parts_before=st.none() | st.integers(1, 99),
 )
 conversations = st.builds(
     Conversation,
@@ -134,6 +136,8 @@ conversations = st.builds(
     summary=st.none() | texts,
     summarized_until=st.integers(1, 10**6),
     carried_summary=st.none() | texts,
+    prompt_name=st.none() | texts,
+    hook_state=st.none() | texts,
     folding=st.none()
     | st.builds(
         Folding,
@@ -151,7 +155,7 @@ def round_trip(conversation: Conversation) -> Conversation:
     return conversation_of(conversation.id, content.head, content.messages)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(conversation=conversations)
 def test_a_conversation_is_decoded_as_it_was_encoded(conversation: Conversation) -> None:
     assert round_trip(conversation) == conversation
@@ -179,12 +183,12 @@ def test_a_record_from_before_turns_named_their_process_has_none() -> None:
     assert conversation_of(ID, content.head, ()).turn == conversation.turn
 
 
-def test_where_a_reply_was_cut_costs_no_byte_in_other_turns() -> None:
+def test_what_a_turn_continues_costs_no_byte_in_other_turns() -> None:
     conversation = with_question(a_conversation())
     head, _ = msgspec.msgpack.decode(unpack(encode_frame((), head=conversation).packed))
     turn = next(value for value in head if isinstance(value, list))
 
-    assert len(turn) == len(msgspec.structs.fields(TurnRecord)) - 1
+    assert len(turn) == len(msgspec.structs.fields(TurnRecord)) - 2
 
 
 def test_a_reply_of_an_older_release_has_neither_token_details_nor_a_prompt_report() -> None:
@@ -227,6 +231,24 @@ def test_the_page_context_is_stored_with_its_message() -> None:
 
     assert values[9:] == [None, '{"page":1}']
     assert messages_of(decode_frame(encode_frame([question]).packed).messages) == (question,)
+
+
+def test_a_conversation_without_a_hook_is_stored_as_in_the_release_before_hooks() -> None:
+    conversation = with_answer(
+        with_question(a_conversation(metadata={"topic": "tax"}), page_context='{"page":1}')
+    )
+    stored = bytes.fromhex(
+        "929ca2656ecf0006476672e35000cf0006476672e35000ce000151800200039ac410000000000000000000000"
+        "0000000000101c408017265706c792d31cf0006476672e3500001c2c0cf0006476672e35000c0c001c0c081a5"
+        "746f706963a3746178929bc40b017175657374696f6e2d31010100919200a648656c6c6f3fcf0006476672e35"
+        "00000c0c0c0aa7b2270616765223a317d99c408017265706c792d31020101919200a3486921cf0006476672e3"
+        "50000000c0"
+    )
+    content = decode_frame(pack(stored))
+
+    assert unpack(encode_frame(conversation.messages, head=conversation).packed) == stored
+    assert content.head is not None
+    assert conversation_of(ID, content.head, content.messages) == conversation
 
 
 def test_the_sizes_of_earlier_frames_are_stored() -> None:
@@ -328,7 +350,7 @@ ends = st.builds(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(batch=st.lists(pieces, max_size=5), end=st.none() | ends, first=st.integers(1, 10**6))
 def test_a_log_entry_is_decoded_as_it_was_encoded(
     batch: list[Any], end: TurnEnd | None, first: int
@@ -338,7 +360,7 @@ def test_a_log_entry_is_decoded_as_it_was_encoded(
     assert decode_entry(encode_entry(numbered, end)) == Batch(pieces=numbered, end=end)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=texts)
 def test_an_entry_is_padded(text: str) -> None:
     assert len(encode_entry([NumberedPiece(1, TextPiece(text))])) % 256 == 0

@@ -66,7 +66,7 @@ def test_the_largest_packed_record_can_be_unpacked() -> None:
         pack(bytes(RECORD_MAX_BYTES + 1))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_raise_nothing_but_decode_error(noise: bytes) -> None:
     with suppress(DecodeError):
@@ -108,7 +108,7 @@ FRAME = encode_frame(after_turns(2).messages, head=after_turns(2)).packed
 ENTRY = encode_entry([NumberedPiece(1, TextPiece("Hi!"))], END)
 
 
-@settings(max_examples=1_500, deadline=None)
+@settings(max_examples=1_500)
 @given(st.integers(0, 99), values)
 def test_a_frame_with_any_value_in_any_place_raises_nothing_but_decode_error(
     place: int, value: Any
@@ -121,7 +121,7 @@ def test_a_frame_with_any_value_in_any_place_raises_nothing_but_decode_error(
             assert conversation.expires_at > conversation.created_at.min.replace(tzinfo=UTC)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.integers(0, 99), values)
 def test_a_log_entry_with_any_value_in_any_place_raises_nothing_but_decode_error(
     place: int, value: Any
