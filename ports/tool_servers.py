@@ -41,9 +41,9 @@ class ToolServers(Protocol):
     """All tool servers in the assistant's file."""
 
     async def tools(self) -> Sequence[ServerTool]:
-        """The tools that may be offered, from a memory that is renewed now and then.
+        """The tools that may be offered, as each server has listed them last.
 
-        A server that cannot be reached contributes none, or those it had before. Nothing is raised.
+        A server that cannot be reached has those that it listed before, or none. Nothing is raised.
         """
         ...
 
