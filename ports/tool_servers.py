@@ -14,7 +14,7 @@ class ServerTool:
 
     Attributes:
         server: the server's name in the assistant's file.
-        may_repeat: whether a call may be sent again if its outcome is unknown.
+        may_repeat: whether a call may be sent a second time if the first attempt fails.
     """
 
     tool: Tool

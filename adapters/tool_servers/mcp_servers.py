@@ -44,9 +44,12 @@ from ports.tool_servers import ServerTool, ToolOutput
 Answer = TypeVar("Answer")
 
 RENEWAL: Final = timedelta(minutes=5)
-"""How old a list of tools gets."""
+"""After this time, a server is asked for its tools again."""
 FIRST_RETRY: Final = timedelta(seconds=5)
-"""When a server that could not be reached is asked again; each time later, up to ``RENEWAL``."""
+"""The shortest pause between two requests for the tools of a server.
+
+If a server does not list its tools, the pause doubles each time, up to ``RENEWAL``.
+"""
 
 _LISTING_TIMEOUT: Final = timedelta(seconds=15)
 _PATIENCE: Final = timedelta(seconds=3)
@@ -55,12 +58,12 @@ _LIBRARIES: Final = ("mcp", "mcp_types", "httpx2", "httpcore2", "client")
 
 _NO_ANSWER: Final = "It is unknown whether the call had an effect."
 _MESSAGES: Final[Mapping[str, str]] = {
-    "unreachable": "The tool cannot be reached. The call was not made.",
+    "unreachable": "The tool was not run, because its server cannot be reached.",
     "lost": f"The connection to the tool was lost. {_NO_ANSWER}",
     "timeout": f"The tool did not answer in time. {_NO_ANSWER}",
     "too-large": f"The answer of the tool is too large. {_NO_ANSWER}",
     "unknown": "There is no such tool.",
-    "arguments": "The arguments are not a JSON object. The call was not made.",
+    "arguments": "The tool was not run, because its arguments are not a JSON object.",
 }
 _UNUSABLE: Final = f"The tool did not give a usable answer. {_NO_ANSWER}"
 
@@ -247,7 +250,7 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
 
 
 async def _call_again(server: _Server, tool: ServerTool, values: dict[str, Any]) -> ToolOutput:
-    """Run the tool; once more if that can help and may be done.
+    """Run the tool; once more if the tool may be repeated and that may help.
 
     Raises:
         SessionFailed: there is no result.

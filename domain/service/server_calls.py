@@ -1,4 +1,4 @@
-"""The calls in a reply whose tools we run ourselves, and the results of these calls."""
+"""The calls in a reply that we run ourselves, and their results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -12,8 +12,8 @@ INTERRUPTED_OUTPUT: Final = '"The call was interrupted; it is unknown whether it
 def server_results(parts: Sequence[Part]) -> Mapping[int, int]:
     """The index of each result of a tool that we ran, by the index of its call.
 
-    A call without a result is missing. Some models use the same call ids again in each of their
-    steps; a result then belongs to the newest call before it.
+    A call without a result has no entry. Some models use the same call ids again in each step. A
+    result then belongs to the newest call before it.
     """
     results: dict[int, int] = {}
     newest: dict[str, int] = {}

@@ -79,7 +79,7 @@ class PrepareTurn:
     ) -> PreparedTurn:
         """The open turn with what the hook wants.
 
-        Nothing is changed if there is no hook, or if it fails and the policy does not require it.
+        The hook changes nothing if it fails and the policy does not require it.
 
         Raises:
             HookError: the hook failed, and the policy requires it.
