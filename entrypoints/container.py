@@ -101,8 +101,8 @@ async def open_container(
     """The container with every adapter open; on exit they are closed in reverse order.
 
     Raises:
-        KeyRingProblem, ProfileProblem, ServerProblem, RedisUnreachable, ToolServersProblem: the
-            operator has to fix something. The message contains no key or password.
+        KeyRingProblem, ProfileProblem, ServerProblem, RedisUnreachable: the operator has to
+            fix something. The message contains no key or password.
     """
     container = punq.Container()
     ring = KeyRing.parse(settings.keys) if settings.keys else KeyRing.random(os.urandom)
@@ -336,7 +336,7 @@ async def _register_tool_servers(container: punq.Container, stack: AsyncExitStac
     """Open the tool servers of the assistant's file.
 
     Raises:
-        ToolServersProblem: they cannot be used at all.
+        ServerProblem: they cannot be used at all.
     """
     assistant: Assistant = container.resolve(Assistant)
     opening = open_tool_servers(

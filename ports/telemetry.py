@@ -48,7 +48,7 @@ def _event(severity: Severity, fields: str = "", grouped_by: str = "") -> EventT
 _REPLY: Final = (
     "session_id turn pieces seconds hook_seconds model input_tokens output_tokens "
     "messages_seen messages_total kept finish_reason error host status provider_code reason "
-    "parameter"
+    "steps parameter"
 )
 
 EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
@@ -59,6 +59,7 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         "turn.gone": _event(Severity.INFO, _REPLY),
         "turn.failed": _event(Severity.WARNING, _REPLY),
         "turn.not-saved": _event(Severity.ERROR, _REPLY),
+        "tool.called": _event(Severity.INFO, "server tool seconds failed reason"),
         "turn.crashed": _event(Severity.ERROR, "kind"),
         "turn.settled": _event(Severity.WARNING, "session_id pieces"),
         "turns.left-open": _event(Severity.WARNING, "turns"),
@@ -86,7 +87,8 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         ),
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # The operator's hook.
-        "hook.failed": _event(Severity.WARNING, "status reason field", grouped_by="error"),
+        "hook.failed": _event(Severity.WARNING, "host status reason field", grouped_by="error"),
+        "hook.check": _event(Severity.AS_FOUND, "host finding found"),
         # Tool servers.
         "tools.listed": _event(Severity.INFO, "server host tools"),
         "tools.left-out": _event(Severity.WARNING, "server tools reason"),

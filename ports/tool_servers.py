@@ -54,7 +54,3 @@ class ToolServers(Protocol):
         the call returns at once; the server is then told, and the connection closed.
         """
         ...
-
-
-class ToolServersProblem(Exception):
-    """The tool servers cannot be used at all; the message is a sentence without secrets."""

@@ -23,6 +23,7 @@ from domain.model.message import (
     ToolResultPart,
 )
 from domain.model.prompt import CONTINUE_INSTRUCTION, Prompt, ReplyOptions, Tool
+from domain.service.tool_outputs import call_arguments
 
 _PASSAGES: Final = (
     "Passages that were looked up for the user's message. Cite one by its number, such as [1]. "
@@ -219,7 +220,8 @@ def _step_messages(step: Sequence[Part]) -> Iterator[dict[str, Any]]:
 
 
 def _tool_call(part: ToolCallPart) -> dict[str, Any]:
-    function = {"name": part.name, "arguments": part.arguments}
+    # Many servers parse the arguments, and refuse the whole prompt if they are not an object.
+    function = {"name": part.name, "arguments": call_arguments(part.arguments) or "{}"}
     return {"id": part.call_id, "type": "function", "function": function}
 
 

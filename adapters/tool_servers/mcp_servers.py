@@ -4,10 +4,10 @@ import asyncio
 import json
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
 from mcp.client import ClientSession
@@ -41,13 +41,15 @@ from ports.clock import Clock
 from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput
 
+Answer = TypeVar("Answer")
+
 RENEWAL: Final = timedelta(minutes=5)
 """How old a list of tools gets."""
 FIRST_RETRY: Final = timedelta(seconds=5)
 """When a server that could not be reached is asked again; each time later, up to ``RENEWAL``."""
 
-_LISTING_SECONDS: Final = 15.0
-_PATIENCE_SECONDS: Final = 3.0
+_LISTING_TIMEOUT: Final = timedelta(seconds=15)
+_PATIENCE: Final = timedelta(seconds=3)
 _MAX_PAGES: Final = 50
 _LIBRARIES: Final = ("mcp", "mcp_types", "httpx2", "httpcore2", "client")
 
@@ -116,23 +118,31 @@ class McpToolServers:
         if values is None:
             return _failed("arguments")
         try:
-            async with asyncio.timeout(self._timeout.total_seconds()):
-                try:
-                    return await _call(server, tool, values)
-                except SessionFailed as failed:
-                    if not (failed.is_transient and tool.may_repeat):
-                        raise
-                return await _call(server, tool, values)
-        except TimeoutError:
-            return _failed("timeout")
+            return await self._within(self._timeout, _call_again(server, tool, values))
         except SessionFailed as failed:
-            return _failed(failed.reason, failed.refusal)
+            return _failed(failed.reason, failed.rejection)
 
     async def _await_first_lists(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_PATIENCE_SECONDS):
-                for server in self._servers.values():
-                    await server.was_asked.wait()
+        waits = (server.was_asked.wait() for server in self._servers.values())
+        with suppress(SessionFailed):
+            await self._within(_PATIENCE, asyncio.gather(*waits))
+
+    async def _within(self, limit: timedelta, work: Awaitable[Answer]) -> Answer:
+        """The result of ``work``, which is cancelled if it takes too long.
+
+        Raises:
+            SessionFailed: it took too long, or it raised this.
+        """
+        task = asyncio.ensure_future(work)
+        timer = asyncio.create_task(self._clock.sleep(limit))
+        try:
+            await asyncio.wait({task, timer}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return task.result()
+            raise SessionFailed("timeout")
+        finally:
+            task.cancel()
+            timer.cancel()
 
     async def _keep_listed(self, server: _Server) -> None:
         pause = FIRST_RETRY
@@ -159,11 +169,8 @@ class McpToolServers:
     async def _list(self, server: _Server) -> bool:
         """Ask the server for its tools; returns whether it answered."""
         try:
-            async with asyncio.timeout(_LISTING_SECONDS):
-                listed, agreed = await server.sessions.run(_all_tools, UNKNOWN)
-        except TimeoutError:
-            self._emit_unavailable(server, SessionFailed("timeout"))
-            return False
+            asking = server.sessions.run(_all_tools, UNKNOWN)
+            listed, agreed = await self._within(_LISTING_TIMEOUT, asking)
         except SessionFailed as failed:
             self._emit_unavailable(server, failed)
             return False
@@ -203,7 +210,7 @@ async def open_mcp_servers(
     """The tool servers in ``settings``, which are asked for their tools in the background.
 
     Raises:
-        ToolServersProblem: the proxy for one of them cannot be used.
+        ServerProblem: the proxy for one of them cannot be used.
     """
     _silence_libraries()
     async with AsyncExitStack() as stack:
@@ -237,6 +244,20 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
         if cursor is None or len(tools) >= MAX_LISTED_TOOLS:
             break
     return tools[:MAX_LISTED_TOOLS]
+
+
+async def _call_again(server: _Server, tool: ServerTool, values: dict[str, Any]) -> ToolOutput:
+    """Run the tool; once more if that can help and may be done.
+
+    Raises:
+        SessionFailed: there is no result.
+    """
+    try:
+        return await _call(server, tool, values)
+    except SessionFailed as failed:
+        if not (failed.is_transient and tool.may_repeat):
+            raise
+    return await _call(server, tool, values)
 
 
 async def _call(server: _Server, tool: ServerTool, values: dict[str, Any]) -> ToolOutput:
@@ -281,8 +302,8 @@ def _object(arguments: str) -> dict[str, Any] | None:
     return values if isinstance(values, dict) else None
 
 
-def _failed(reason: str, refusal: str | None = None) -> ToolOutput:
-    if refusal is not None:
-        return ToolOutput(output=text_output(refusal), failed=True, reason=reason)
+def _failed(reason: str, rejection: str | None = None) -> ToolOutput:
+    if rejection is not None:
+        return ToolOutput(output=text_output(rejection), failed=True, reason=reason)
     message = _MESSAGES.get(reason, _UNUSABLE)
     return ToolOutput(output=json.dumps(message), failed=True, reason=reason)

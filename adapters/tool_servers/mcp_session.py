@@ -11,8 +11,6 @@ from contextlib import asynccontextmanager
 from functools import cache
 from importlib.metadata import version
 from typing import Final, TypeVar
-from urllib.parse import urlsplit
-from urllib.request import getproxies_environment, proxy_bypass
 
 import httpx2
 from attrs import field, frozen
@@ -22,24 +20,23 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import DiscoverResult, Implementation
 from mcp_types import jsonrpc as codes
 
+from adapters.outgoing_http.http_proxy import proxy_for
 from adapters.tool_servers.http_exchange import MAX_RECEIVED_BYTES, HttpExchange
 from domain.model.tool_settings import McpServer
-from ports.tool_servers import ToolServersProblem
 
 Answer = TypeVar("Answer")
 
 _CONNECT_SECONDS: Final = 5.0
-_HOSTS_OF_THIS_MACHINE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SessionFailed(Exception):
-    """There is no answer, or the server refused the request.
+    """There is no answer, or the server rejected the request.
 
     Attributes:
         reason: a word for the operator's log.
         status: HTTP status of the response; None if there was none.
         is_transient: whether the same request may succeed a moment later.
-        refusal: what a server says about a request that it refused; None if there is no answer.
+        rejection: what a server says about a request that it rejected; None if there is no answer.
             It may repeat arguments, so it is for the model only.
     """
 
@@ -49,14 +46,14 @@ class SessionFailed(Exception):
         *,
         status: int | None = None,
         is_transient: bool = False,
-        refusal: str | None = None,
+        rejection: str | None = None,
         code: int | None = None,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.status = status
         self.is_transient = is_transient
-        self.refusal = refusal
+        self.rejection = rejection
         self.code = code
 
 
@@ -167,7 +164,7 @@ async def open_sessions(server: McpServer) -> AsyncIterator[Sessions]:
     """Opens sessions with ``server`` until it is closed. Nothing is sent yet.
 
     Raises:
-        ToolServersProblem: the proxy for it cannot be used.
+        ServerProblem: the proxy for it cannot be used.
     """
     connections = httpx2.AsyncHTTPTransport(
         verify=ssl.create_default_context(),
@@ -211,30 +208,17 @@ def _error_answer(error: MCPError, status: int | None) -> SessionFailed:
     if error.code == codes.CONNECTION_CLOSED:
         return SessionFailed("lost", is_transient=True)
     if is_success or error.code in (codes.INVALID_PARAMS, codes.METHOD_NOT_FOUND):
-        return SessionFailed("refused", status=status, refusal=error.message, code=error.code)
+        return SessionFailed("rejected", status=status, rejection=error.message, code=error.code)
     # The server no longer has the session, for example after a restart.
     is_forgotten = status == httpx2.codes.NOT_FOUND
     return SessionFailed("status", status=status, is_transient=is_forgotten, code=error.code)
 
 
 def _proxy(url: str) -> httpx2.Proxy | None:
-    """The proxy that the environment names for ``url``, as other programs read it.
+    """The proxy that the environment names for ``url``.
 
     Raises:
-        ToolServersProblem: its URL is not one of an HTTP proxy.
+        ServerProblem: its URL is not one of an HTTP proxy.
     """
-    parts = urlsplit(url)
-    proxies = getproxies_environment()
-    if parts.scheme not in proxies or parts.hostname in _HOSTS_OF_THIS_MACHINE:
-        return None
-    if proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return None
-    address = proxies[parts.scheme]
-    try:
-        proxy = httpx2.Proxy(address if "://" in address else f"http://{address}")
-    except (ValueError, httpx2.InvalidURL):
-        proxy = None
-    if proxy is None or proxy.url.scheme not in ("http", "https"):
-        why = f"{parts.scheme}_proxy: expected the URL of an HTTP proxy."
-        raise ToolServersProblem(why)
-    return proxy
+    proxy = proxy_for(url)
+    return None if proxy is None else httpx2.Proxy(proxy.url, headers=dict(proxy.headers))

@@ -3,10 +3,11 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from adapters.outgoing_http.server_problem import ServerProblem
 from domain.model.tool_settings import ToolSettings
 from ports.clock import Clock
 from ports.telemetry import Telemetry
-from ports.tool_servers import ServerTool, ToolOutput, ToolServers, ToolServersProblem
+from ports.tool_servers import ServerTool, ToolOutput, ToolServers
 
 _NOT_INSTALLED = (
     "ASSISTANT_FILE: tools.mcp needs the package mcp, which is not installed. Install it with: "
@@ -33,7 +34,7 @@ async def open_tool_servers(
     """The tool servers in ``settings``. Nothing waits for their answers.
 
     Raises:
-        ToolServersProblem: the package for them is not installed, or a proxy cannot be used.
+        ServerProblem: the package for them is not installed, or a proxy cannot be used.
     """
     if not settings.servers:
         yield NoToolServers()
@@ -42,6 +43,6 @@ async def open_tool_servers(
         # It loads much, which a service without tool servers does not need.
         from adapters.tool_servers.mcp_servers import open_mcp_servers  # noqa: PLC0415
     except ImportError as error:
-        raise ToolServersProblem(_NOT_INSTALLED) from error
+        raise ServerProblem(_NOT_INSTALLED) from error
     async with open_mcp_servers(settings, clock=clock, telemetry=telemetry) as tool_servers:
         yield tool_servers

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias, get_args
 
 from attrs import field, frozen
 from attrs.validators import ge, in_
@@ -106,13 +106,18 @@ class ReasoningPart:
     text: str
 
 
+NO_SERVER: Final = ""
+"""The server of a call of a tool that nobody has; see ``ToolCallPart``."""
+
+
 @frozen(kw_only=True)
 class ToolCallPart:
     """A request from the model to run a tool.
 
     Attributes:
         arguments: JSON text exactly as the model wrote it; it may be malformed.
-        server: the name of the tool server on which we run it; None if the client runs it.
+        server: the name of the tool server on which we run it; ``NO_SERVER`` if nobody has such a
+            tool, so that we answer the call; None if the client runs it.
     """
 
     call_id: str

@@ -122,7 +122,8 @@ def begins_another_part(piece: Piece, previous: Piece) -> bool:
     """Whether ``piece``, which follows ``previous``, belongs to another part of the reply."""
     if isinstance(piece, ToolCallPiece) and isinstance(previous, ToolCallPiece):
         return piece.call_id != previous.call_id
-    return type(piece) is not type(previous)
+    is_joined = isinstance(piece, TextPiece | ReasoningPiece)
+    return not is_joined or type(piece) is not type(previous)
 
 
 def has_content(pieces: Iterable[Piece]) -> bool:

@@ -1,6 +1,6 @@
 """Reads turns from a stored conversation: their pieces, their end, their input and reply."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
@@ -105,25 +105,33 @@ def pieces_of(parts: Sequence[Part]) -> tuple[Piece, ...]:
 
     Results of tools that the client ran are left out, and so are empty texts.
     """
-    return _pieces(_written_parts(parts))
+    return tuple(piece for _, piece in indexed_pieces(parts))
+
+
+def indexed_pieces(parts: Sequence[Part]) -> Iterator[tuple[int, Piece]]:
+    """As ``pieces_of``, each piece with the index of its part."""
+    return ((index, _piece_after(part, 0)) for index, part in _written(parts) if _has_piece(part))
 
 
 def _pieces(parts: Iterable[_WrittenPart]) -> tuple[Piece, ...]:
-    return tuple(
-        _piece_after(part, 0)
-        for part in parts
-        if _text_of(part) or not isinstance(part, TextPart | ReasoningPart)
-    )
+    return tuple(_piece_after(part, 0) for part in parts if _has_piece(part))
+
+
+def _has_piece(part: _WrittenPart) -> bool:
+    return bool(_text_of(part)) or not isinstance(part, TextPart | ReasoningPart)
 
 
 def _written_parts(parts: Sequence[Part]) -> tuple[_WrittenPart, ...]:
+    return tuple(part for _, part in _written(parts))
+
+
+def _written(parts: Sequence[Part]) -> Iterator[tuple[int, _WrittenPart]]:
     results = set(server_results(parts).values())
-    return tuple(
-        part
-        for index, part in enumerate(parts)
-        if isinstance(part, TextPart | ReasoningPart | ToolCallPart | SourcePart | StepMark)
-        or (isinstance(part, ToolResultPart) and index in results)
-    )
+    for index, part in enumerate(parts):
+        if isinstance(part, TextPart | ReasoningPart | ToolCallPart | SourcePart | StepMark) or (
+            isinstance(part, ToolResultPart) and index in results
+        ):
+            yield index, part
 
 
 def _text_first(parts: Iterable[Part]) -> tuple[_WrittenPart, ...]:

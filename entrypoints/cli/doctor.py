@@ -2,11 +2,9 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Final
 
-import msgspec
 import typer
 
 from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, open_redis
@@ -22,6 +20,8 @@ from adapters.encrypted_redis.trial_conversation import TrialConversation
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
+from entrypoints.cli.findings import exit_with
+from entrypoints.cli.hook_check import hook_findings
 from entrypoints.cli.model_check import model_findings
 from entrypoints.cli.service_checks import public_url_finding, settings_findings
 from entrypoints.container import redis_address
@@ -31,14 +31,6 @@ from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
 
 _TIMEOUT: Final = timedelta(seconds=5)
-_EXIT_STATUS: Final = {Level.GOOD: 0, Level.UNKNOWN: 0, Level.WARNING: 1, Level.PROBLEM: 2}
-_COLOURS: Final = {
-    Level.GOOD: typer.colors.GREEN,
-    Level.UNKNOWN: typer.colors.CYAN,
-    Level.WARNING: typer.colors.YELLOW,
-    Level.PROBLEM: typer.colors.RED,
-}
-_LEVEL_WIDTH: Final = max(len(level.value) for level in Level)
 
 
 def doctor(
@@ -47,28 +39,13 @@ def doctor(
         bool, typer.Option("--json", help="Print the findings as a JSON array.")
     ] = False,
 ) -> None:
-    """Check the settings, Redis, the model and the public URL.
+    """Check the settings, Redis, the model, the hook and the public URL.
 
     Run it with the environment of the service. It stores a conversation of its own in Redis,
     continues, reads and deletes it, and changes no other. Exits with 0 if it found neither
     warnings nor problems, with 1 after a warning, and with 2 after a problem.
     """
-    findings = _findings()
-    typer.echo(_as_json(findings) if json else "\n".join(map(_as_text, findings)))
-    raise typer.Exit(max((_EXIT_STATUS[finding.level] for finding in findings), default=0))
-
-
-def _as_text(finding: Finding) -> str:
-    mark = typer.style(finding.level.value.ljust(_LEVEL_WIDTH), fg=_COLOURS[finding.level])
-    line = f"{mark} {finding.topic}: {finding.text}"
-    if not finding.advice:
-        return line
-    # A line to paste must not be broken, so nothing is wrapped.
-    return f"{line}\n{' ' * _LEVEL_WIDTH} {finding.advice}"
-
-
-def _as_json(findings: Sequence[Finding]) -> str:
-    return msgspec.json.format(msgspec.json.encode(findings)).decode()
+    exit_with(_findings(), json=json)
 
 
 def _findings() -> list[Finding]:
@@ -95,12 +72,13 @@ def _setting_finding(level: Level, text: str) -> Finding:
 
 async def _answers(settings: Settings, ring: KeyRing) -> list[Finding]:
     """What the other servers answer."""
-    public_url, redis, model = await asyncio.gather(
+    public_url, redis, model, hook = await asyncio.gather(
         public_url_finding(settings.public_url),
         _redis_findings(settings, ring),
         model_findings(settings),
+        hook_findings(settings),
     )
-    return [public_url, *redis, *model]
+    return [public_url, *redis, *model, *hook]
 
 
 async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:

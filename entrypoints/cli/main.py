@@ -6,6 +6,7 @@ import typer
 
 from entrypoints.cli.chat import chat
 from entrypoints.cli.doctor import doctor
+from entrypoints.cli.hook_check import hook_check
 from entrypoints.cli.keys import new_client_key, new_hook_secret, new_key
 from entrypoints.cli.serve import serve
 
@@ -19,6 +20,7 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(chat)
 app.command()(doctor)
+app.command("hook-check")(hook_check)
 app.command("new-key")(new_key)
 app.command("new-client-key")(new_client_key)
 app.command("new-hook-secret")(new_hook_secret)

@@ -20,6 +20,7 @@ from adapters.encrypted_redis.connecting import RedisUnreachable
 from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
+from entrypoints.cli.hook_check import report_hook
 from entrypoints.cli.model_check import report_model
 from entrypoints.cli.process_limits import (
     forbid_memory_dumps,
@@ -40,7 +41,6 @@ from entrypoints.settings import (
     setting_warnings,
 )
 from entrypoints.url_settings import is_loopback
-from ports.tool_servers import ToolServersProblem
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
@@ -48,7 +48,6 @@ _PROBLEMS_OF_SETTINGS: Final = (
     KeyRingProblem,
     ProfileProblem,
     ServerProblem,
-    ToolServersProblem,
 )
 
 
@@ -139,8 +138,9 @@ async def _serve(settings: Settings, host: str, port: int) -> None:
 
     def announce(address: str) -> None:
         _begin(settings, address)
-        # In the background: a model that does not answer yet must not delay the start.
+        # In the background: a server that does not answer yet must not delay the start.
         background.add(asyncio.create_task(report_model(settings)))
+        background.add(asyncio.create_task(report_hook(settings)))
 
     server = asyncio.create_task(
         serve_app(

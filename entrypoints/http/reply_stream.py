@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
+from time import time
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -57,6 +58,7 @@ class StreamedReply:
         cost: according to the assistant's price list; None if unknown.
         latency: how long the stream took.
         to_first_piece: the part of ``latency`` before the first piece.
+        ended_at: in seconds since 1970.
     """
 
     question: str
@@ -64,6 +66,7 @@ class StreamedReply:
     cost: float | None
     latency: timedelta
     to_first_piece: timedelta
+    ended_at: float
 
 
 ClosingFn: TypeAlias = Callable[[StreamedReply], bytes]
@@ -123,6 +126,7 @@ class ReplyStream:
                         cost=None if cost is None else float(cost),
                         latency=now - started_at,
                         to_first_piece=(first_at or now) - started_at,
+                        ended_at=time(),
                     )
                 )
 

@@ -35,6 +35,7 @@ from domain.service.prompt_choice import with_prompt
 from domain.service.turn_lifecycle import NewTurn, opened_by
 from entrypoints.usecases.dead_turns import SettleTurn
 from entrypoints.usecases.find_chain import SAME_BEGINNING, FindChain
+from entrypoints.usecases.offered_tools import OfferedTools
 from entrypoints.usecases.open_turn import OpenTurn, Started, StartTurn
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -151,37 +152,41 @@ class PromptRoom:
 
     assistant: Assistant
     budget: PromptBudget
+    offered_tools: OfferedTools
 
-    async def check_options(self, request: ResponseRequest) -> None:
-        """Raise if the options of the request take more than their share.
+    async def prompt_options(self, request: ResponseRequest) -> ReplyOptions:
+        """The options of the request with all tools that its prompt will have.
 
         The budget is brought up to date first.
 
         Raises:
-            InvalidInput: ``context_length_exceeded``.
+            InvalidInput: ``context_length_exceeded`` if those of the request take more than their
+                share.
         """
         await self.budget.refresh()
         require_option_room(request.options, self.budget.current)
+        return (await self.offered_tools(request.options)).in_options(request.options)
 
-    def check(self, conversation: Conversation, request: ResponseRequest) -> None:
+    def check(self, conversation: Conversation, options: ReplyOptions) -> None:
         """Raise unless the prompt has room for the conversation, or may leave messages out.
 
         Raises:
             InvalidInput: ``context_length_exceeded``.
             OlderMessagesNeeded: not all messages are loaded.
         """
-        if not request.options.may_truncate:
+        if not options.may_truncate:
             chosen = with_prompt(conversation, self.assistant.prompts)
             system = self.assistant.system_prompt_for(chosen)
-            require_room(conversation, system, self.budget.current, options=request.options)
+            require_room(conversation, system, self.budget.current, options=options)
 
 
 @frozen(kw_only=True)
 class _Attempt:
-    """One request with the ids of everything it may store."""
+    """One request with the ids of everything it may store, and the options of its prompt."""
 
     owner: Owner
     request: ResponseRequest
+    options: ReplyOptions
     new_turn: NewTurn
     items: Sequence[NewItem]
     permit: TurnPermit
@@ -190,7 +195,7 @@ class _Attempt:
     def with_turn(self, conversation: Conversation) -> Conversation:
         """The conversation with the items and the open turn."""
         opened = open_turn_with_items(conversation, self.new_turn, self.items, self.request.note)
-        self.room.check(opened, self.request)
+        self.room.check(opened, self.options)
         return opened
 
 
@@ -225,12 +230,12 @@ class CreateResponse:
             TooManyRequests, TooManyTurns, ShuttingDown: nothing was changed.
             PortError: the store failed.
         """
-        await self.room.check_options(request)
+        options = await self.room.prompt_options(request)
         # The conversation of the chain may be created or forgotten by another request meanwhile.
         for _ in range(SAME_BEGINNING if request.chain is not None else 0):
             with suppress(ConversationNotFound, TurnNotFound, ConversationExists):
-                return await self._start(owner, await self._in_chain(owner, request))
-        return await self._start(owner, request)
+                return await self._start(owner, await self._in_chain(owner, request), options)
+        return await self._start(owner, request, options)
 
     async def _in_chain(self, owner: Owner, request: ResponseRequest) -> ResponseRequest:
         if request.chain is None:
@@ -247,13 +252,16 @@ class CreateResponse:
             inputs=position.unanswered(request.inputs),
         )
 
-    async def _start(self, owner: Owner, request: ResponseRequest) -> Started:
+    async def _start(
+        self, owner: Owner, request: ResponseRequest, options: ReplyOptions
+    ) -> Started:
         new_turn = self.start_turn.new_turn(request.idempotency)
         items = with_ids(request.inputs, self.identifiers)
         permit = self.start_turn.permit(request.payer, new_turn.turn_id, request.stored_bytes)
         attempt = _Attempt(
             owner=owner,
             request=request,
+            options=options,
             new_turn=new_turn,
             items=items,
             permit=permit,

@@ -63,15 +63,15 @@ class EphemeralReply:
                 does not fit the model's context window.
             PortError: the store failed.
         """
-        await self.room.check_options(request)
+        options = await self.room.prompt_options(request)
         new_turn = self.start_turn.new_turn()
         session_id = self.identifiers.session_id()
         base = await self.base_conversation(owner, request, session_id, new_turn.at)
         items = with_ids(request.inputs, self.identifiers)
         opened = open_turn_with_items(base, new_turn, items)
-        self.room.check(opened, request)
+        self.room.check(opened, options)
         with too_long_for_model():
-            conversation = self.fit_prompt(opened, request.options)
+            conversation = self.fit_prompt(opened, options)
         return Started(owner=owner, conversation=conversation)
 
     async def start(

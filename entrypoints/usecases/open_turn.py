@@ -23,6 +23,7 @@ from domain.service.idempotency import turn_for_key
 from domain.service.turn_lifecycle import NewTurn, opened_by
 from entrypoints.usecases.dead_turns import AFTER_ALL_PIECES, AbandonTurn, SettleTurn, TurnWatch
 from entrypoints.usecases.fit_prompt import FitPrompt
+from entrypoints.usecases.offered_tools import OfferedTools
 from entrypoints.usecases.prompt_budget import PromptBudget
 from entrypoints.usecases.run_turn import RunTurn
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -110,6 +111,7 @@ class OpenTurn:
     watch: TurnWatch
     settle_turn: SettleTurn
     fit_prompt: FitPrompt
+    offered_tools: OfferedTools
 
     async def create(
         self,
@@ -126,6 +128,7 @@ class OpenTurn:
             ConversationGone: it was forgotten while it was being created.
             StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
         """
+        options = await self._prompt_options(options)
         conversation = self.fit_prompt(conversation, options)
         try:
             await self.store.create(owner, conversation)
@@ -163,6 +166,7 @@ class OpenTurn:
             StoreUnavailable: the turn may be open anyway; the error's ``turn_ref`` names it.
             PortError: the store failed.
         """
+        options = await self._prompt_options(options)
 
         def open_or_join(conversation: Conversation) -> Conversation:
             if turn_for_key(conversation, new_turn.idempotency):
@@ -199,6 +203,10 @@ class OpenTurn:
             if await self.settle_turn.if_dead(turn_ref):
                 return True
         return False
+
+    async def _prompt_options(self, options: ReplyOptions) -> ReplyOptions:
+        """The options with all tools that the prompt will have."""
+        return (await self.offered_tools(options)).in_options(options)
 
     async def _when_free(
         self,

@@ -1,6 +1,7 @@
 """Prepares a turn before the model is asked: asks the hook, and fits the prompt again."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from attrs import evolve, frozen
@@ -23,7 +24,9 @@ from domain.service.preparing import (
     with_preparation,
 )
 from domain.service.prompt_building import build_prompt
+from domain.service.turn_lifecycle import with_reply_so_far
 from entrypoints.usecases.fit_prompt import FitPrompt
+from entrypoints.usecases.offered_tools import Offer, OfferedTools
 from entrypoints.usecases.prompt_budget import PromptBudget
 from ports.client_keys import ClientKeys
 from ports.clock import Clock
@@ -39,6 +42,7 @@ class PreparedTurn:
         conversation: the model can see all of its working memory.
         budget: the budget of the prompt.
         options: the caller's options, with those of the hook.
+        offer: the tools among the options.
         preparation: what the hook wants.
         hook_time: how long the hook took; None if there is none.
     """
@@ -46,6 +50,7 @@ class PreparedTurn:
     conversation: Conversation
     budget: Budget
     options: ReplyOptions
+    offer: Offer = Offer()
     preparation: Preparation = NOTHING_PREPARED
     hook_time: timedelta | None = None
 
@@ -64,6 +69,7 @@ class PrepareTurn:
     assistant: Assistant
     keys: ClientKeys
     fit_prompt: FitPrompt
+    offered_tools: OfferedTools
     budget: PromptBudget
     clock: Clock
     telemetry: Telemetry
@@ -79,13 +85,19 @@ class PrepareTurn:
             HookError: the hook failed, and the policy requires it.
         """
         visible, turn = self.fit_prompt.visible(conversation), conversation.open_turn
-        unprepared = PreparedTurn(conversation=visible, budget=self.budget.current, options=options)
+        offer = await self.offered_tools(options)
+        unprepared = PreparedTurn(
+            conversation=visible,
+            budget=self.budget.current,
+            options=offer.in_options(options),
+            offer=offer,
+        )
         if turn is None or not self.policy.enabled:
             return unprepared
         started_at = self.clock.monotonic()
         try:
             preparation = await self._ask(ref, conversation, turn)
-            prepared = self._with(preparation, unprepared)
+            prepared = await self._with(preparation, unprepared, options)
         except HookError as error:
             self._report(error)
             if self.policy.is_required:
@@ -117,6 +129,25 @@ class PrepareTurn:
         shorter = evolve(turn, conversation=visible, budget=budget, options=options)
         return shorter if is_shorter else None
 
+    def after_step(
+        self, first: PreparedTurn, sent: PreparedTurn, pieces: Sequence[Piece]
+    ) -> PreparedTurn:
+        """The turn for the next step, in which the model sees what was written so far.
+
+        ``first`` is the turn before the first step, ``sent`` the newest one that the model got.
+        Older messages leave working memory if the prompt has no room for them.
+        """
+        first_seen = sent.conversation.working_memory_from
+        base = evolve(first.conversation, working_memory_from=first_seen)
+        visible = with_reply_so_far(base, pieces)
+        system = self.assistant.system_prompt_for(visible)
+        options = with_passages_that_fit(visible, system, sent.budget, sent.options)
+        if options.may_truncate:
+            # Without room in any case, the model decides: the estimate may be too high.
+            with suppress(InvalidInput, NothingToContinue):
+                visible = fitted(visible, system, sent.budget, options=options)
+        return evolve(sent, conversation=visible, options=options)
+
     async def _ask(
         self, ref: ConversationRef, conversation: Conversation, turn: Turn
     ) -> Preparation:
@@ -126,10 +157,13 @@ class PrepareTurn:
         )
         return await self.hook.prepare(question)
 
-    def _with(self, preparation: Preparation, turn: PreparedTurn) -> PreparedTurn:
+    async def _with(
+        self, preparation: Preparation, turn: PreparedTurn, own_options: ReplyOptions
+    ) -> PreparedTurn:
         """The turn with what the hook wants, and no more in working memory than still fits.
 
-        Passages that do not fit beside the newest exchange are left out, the last ones first.
+        ``own_options`` are those of the caller. Passages that do not fit beside the newest exchange
+        are left out, the last ones first.
 
         Raises:
             HookAnswerInvalid: there is no room for the rest of what the hook wants.
@@ -137,7 +171,11 @@ class PrepareTurn:
         visible = turn.conversation
         system = self.assistant.system_prompt_for(visible)
         budget = self.budget.current  # It may have changed while the hook was asked.
-        options = with_preparation(visible, turn.options, preparation)
+        options = with_preparation(visible, own_options, preparation)
+        offer = await self.offered_tools(
+            options, own_tools=bool(own_options.tools), names=preparation.offered
+        )
+        options = offer.in_options(options)
         if preparation.reply is None and preparation.lengthens_prompt:
             options = with_passages_that_fit(visible, system, budget, options)
             if has_room(visible, system, budget, options):
@@ -147,13 +185,19 @@ class PrepareTurn:
                 raise HookAnswerInvalid(HookFailure(field=field, reason="too-long"))
             # Without room in any case, the model decides: the estimate may be too high.
         return evolve(
-            turn, conversation=visible, budget=budget, options=options, preparation=preparation
+            turn,
+            conversation=visible,
+            budget=budget,
+            options=options,
+            offer=offer,
+            preparation=preparation,
         )
 
     def _report(self, error: HookError) -> None:
         self.telemetry.emit(
             "hook.failed",
             error=error.code,
+            host=error.details.host,
             status=error.details.status,
             reason=error.details.reason,
             field=error.details.field,

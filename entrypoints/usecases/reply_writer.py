@@ -6,7 +6,17 @@ from typing import Protocol
 from attrs import define, field
 
 from domain.model.limits import MAX_REPLY_BYTES, PART_OVERHEAD_BYTES
-from domain.model.piece import NumberedPiece, Piece, begins_another_part, piece_bytes
+from domain.model.message import ToolResultPart
+from domain.model.piece import (
+    NumberedPiece,
+    Piece,
+    StepPiece,
+    ToolResultPiece,
+    assemble_parts,
+    begins_another_part,
+    piece_bytes,
+)
+from domain.service.server_calls import with_all_results
 
 
 class ReplySink(Protocol):
@@ -49,6 +59,21 @@ class ReplyWriter:
     is_full: bool = False
     _overhead: int = 0
     _number: int = 0
+    _begins_step: bool = False
+
+    @property
+    def bytes_left(self) -> int:
+        """How many bytes may still be written."""
+        return MAX_REPLY_BYTES - self.reply_bytes - self._overhead - self.bytes_before
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the sink takes no more pieces."""
+        return self.sink.is_closed
+
+    def begin_step(self) -> None:
+        """Separate what follows from what was written; if nothing follows, nothing is written."""
+        self._begins_step = True
 
     async def put(self, piece: Piece) -> bool:
         """Write the next piece; False if nothing more can be written.
@@ -56,16 +81,33 @@ class ReplyWriter:
         The reply is then full, or its sink is closed.
         """
         await self.open()
+        if self._begins_step:
+            self._begins_step = False
+            await self._add(StepPiece())
+        return await self._add(piece)
+
+    async def _add(self, piece: Piece) -> bool:
         previous = self.pieces[-1] if self.pieces else None
         self.reply_bytes += max(1, piece_bytes(piece))
         if previous is not None and begins_another_part(piece, previous):
             self._overhead += PART_OVERHEAD_BYTES
-        if self.reply_bytes + self._overhead + self.bytes_before > MAX_REPLY_BYTES:
+        if self.bytes_left < 0:
             self.is_full = True
             return False
         self.pieces.append(piece)
         await self._write(piece)
         return not self.sink.is_closed
+
+    async def close_calls(self) -> None:
+        """Write a failed result for each call that we ran and that has none.
+
+        Called when the reply has ended, whether it is full or not, so that nobody waits for them.
+        """
+        parts = assemble_parts(self.pieces)
+        for part in with_all_results(parts)[len(parts) :]:
+            if isinstance(part, ToolResultPart):
+                self.pieces.append(ToolResultPiece(part))
+                await self._write(self.pieces[-1])
 
     async def open(self) -> None:
         """Write ``opening``, if that has not been done."""

@@ -23,6 +23,7 @@ from domain.service.prompt_building import with_prompt_report
 from domain.service.reply_reading import end_of
 from domain.service.turn_lifecycle import fail, finish, interrupt
 from entrypoints.usecases.fold_summary import FoldSummary
+from entrypoints.usecases.offered_tools import OfferedTools
 from entrypoints.usecases.retrying import retrying
 from entrypoints.usecases.stream_reply import ReplyDetails, StreamReply
 from entrypoints.usecases.turn_permit import TurnPermit
@@ -168,6 +169,7 @@ class RunTurn:
     stream_reply: StreamReply
     save_reply: SaveReply
     fold_summary: FoldSummary
+    offered_tools: OfferedTools
     clock: Clock
 
     async def __call__(
@@ -213,4 +215,5 @@ class RunTurn:
             seconds=round((self.clock.monotonic() - started_at).total_seconds(), 3),
         )
         if stored is not None and end.is_complete:
-            self.fold_summary.start(ref, stored, permit.payer, options)
+            offer = await self.offered_tools(options)
+            self.fold_summary.start(ref, stored, permit.payer, offer.in_options(options))

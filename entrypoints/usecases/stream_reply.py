@@ -1,23 +1,18 @@
 """Streams the model's reply to a conversation into a sink: a turn's log, or the open request."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-from datetime import timedelta
-from typing import Final
 
-from attrs import asdict, define, evolve, frozen
+from attrs import asdict, evolve, frozen
 
 from domain.model.assistant import Assistant
 from domain.model.conversation import Conversation
 from domain.model.errors import DomainError
 from domain.model.identifiers import ConversationRef
-from domain.model.message import FinishReason, PromptReport, Usage, counted_bytes
-from domain.model.piece import ModelFinished, ModelPiece, TextPiece
-from domain.model.prompt import Prompt, ReplyOptions
-from domain.model.token_rates import TokenRates
+from domain.model.message import FinishReason, PromptReport, counted_bytes
+from domain.model.piece import ModelFinished, TextPiece
+from domain.model.prompt import ReplyOptions
 from domain.model.turn import Outcome, TurnEnd, TurnPolicy
-from domain.service.prompt_building import build_prompt, prompt_report, used_tokens
+from entrypoints.usecases.ask_model import AskModel, Progress
 from entrypoints.usecases.fold_summary import FoldAttempts
 from entrypoints.usecases.prepare_turn import PreparedTurn, PrepareTurn
 from entrypoints.usecases.prompt_budget import PromptBudget
@@ -26,7 +21,6 @@ from entrypoints.usecases.turn_permit import TurnPermit
 from ports.clock import Clock
 from ports.errors import PortError
 from ports.language_model import (
-    ContextExceeded,
     FailureDetails,
     LanguageModel,
     ModelError,
@@ -34,48 +28,6 @@ from ports.language_model import (
 )
 from ports.telemetry import Telemetry
 from ports.turn_runner import Signals
-
-_PATIENCE: Final = timedelta(seconds=5)
-"""How long a reply may take to begin before the summary of its conversation is dropped."""
-
-
-@define
-class _Progress:
-    """How far one reply has come, and what it was made from.
-
-    Attributes:
-        rates: how tokens are estimated.
-        prompt, report: None while nothing was sent to the model.
-        working_memory_from: see ``TurnEnd``.
-        writer: what was written of the reply.
-        sent_at: when the first prompt was sent; None if none was.
-        hook_time: how long the hook took; None if it has not answered, or if there is none.
-    """
-
-    rates: TokenRates
-    writer: ReplyWriter
-    prompt: Prompt | None = None
-    report: PromptReport | None = None
-    working_memory_from: int | None = None
-    sent_at: timedelta | None = None
-    hook_time: timedelta | None = None
-
-    @property
-    def reply_bytes(self) -> int:
-        """Bytes of the reply so far."""
-        return self.writer.reply_bytes
-
-    def is_slow(self, now: timedelta) -> bool:
-        """Whether the model takes long to begin."""
-        if self.sent_at is None or self.reply_bytes:
-            return False
-        return now - self.sent_at >= _PATIENCE
-
-    def tokens(self, reported: Usage | None) -> int:
-        """The tokens used; a count that the model has not reported is estimated."""
-        if self.prompt is None:
-            return 0
-        return used_tokens(self.prompt, self.reply_bytes, reported, self.rates)
 
 
 @frozen(kw_only=True)
@@ -85,10 +37,12 @@ class ReplyDetails:
     Attributes:
         failure: why the model failed.
         hook_seconds: how long the hook took; None if there is none, or if it failed the turn.
+        steps: how many times the model was asked; None for once.
     """
 
     failure: FailureDetails = FailureDetails()
     hook_seconds: float | None = None
+    steps: int | None = None
 
 
 @frozen(kw_only=True)
@@ -99,6 +53,7 @@ class StreamReply:
     assistant: Assistant
     budget: PromptBudget
     prepare_turn: PrepareTurn
+    ask_model: AskModel
     folds: FoldAttempts
     policy: TurnPolicy
     clock: Clock
@@ -126,7 +81,7 @@ class StreamReply:
         dropped: the model's server may write only one text at a time.
         """
         writer = ReplyWriter(sink=sink, bytes_before=_bytes_before(conversation))
-        progress = _Progress(self.budget.current.rates, writer)
+        progress = Progress(self.budget.current.rates, writer)
         streaming = asyncio.create_task(self._stream(ref, conversation, options, progress))
         streaming.add_done_callback(lambda _: signals.wake())
         try:
@@ -146,12 +101,13 @@ class StreamReply:
             await asyncio.wait([streaming])
         failure = None if streaming.cancelled() else streaming.exception()
         finished = None if failure or streaming.cancelled() else streaming.result()
-        if failure is None or progress.reply_bytes:
-            # A model that failed before its first piece has used nothing.
-            permit.tokens = progress.tokens(finished.usage if finished else None)
+        if progress.calls_tools:
+            await writer.close_calls()
+        permit.tokens = progress.tokens_until(failure)
         end = evolve(self._end(finished, failure), prompt_report=_left_out(progress, finished))
-        if finished or progress.reply_bytes:
-            end = evolve(end, working_memory_from=progress.working_memory_from)
+        first_seen = progress.working_memory_from or 1
+        if first_seen > conversation.working_memory_from and (finished or writer.reply_bytes):
+            end = evolve(end, working_memory_from=first_seen)
         return end, _details_of(failure, progress)
 
     def report_end(
@@ -170,6 +126,7 @@ class StreamReply:
             output_tokens=end.usage.output_tokens if end.usage else None,
             **_counts(end.prompt_report),
             hook_seconds=details.hook_seconds,
+            steps=details.steps,
             **asdict(details.failure, filter=lambda _, value: value is not None),
             **fields,
         )
@@ -183,43 +140,17 @@ class StreamReply:
         ref: ConversationRef,
         conversation: Conversation,
         options: ReplyOptions,
-        progress: _Progress,
+        progress: Progress,
     ) -> ModelFinished | None:
         """How the reply ended; None if the sink was closed before that.
 
         The model is not asked if the hook has written the reply.
-        If the model refuses the prompt as too long, it is asked once more with a shorter one.
         """
         turn = await self.prepare_turn.prepare(ref, conversation, options)
         progress.hook_time = turn.hook_time
         if turn.preparation.reply is not None:
             return await _write_finished(progress.writer, turn)
-        if turn.conversation.working_memory_from > conversation.working_memory_from:
-            progress.working_memory_from = turn.conversation.working_memory_from
-        progress.sent_at = self.clock.monotonic()
-        try:
-            return await self._attempt(turn, progress)
-        except ContextExceeded as refusal:
-            if progress.prompt is None or progress.reply_bytes:
-                raise
-            budget = await self.budget.after_refusal(progress.prompt, refusal)
-            shorter = self.prepare_turn.shortened(turn, progress.prompt, budget)
-            if shorter is None:
-                raise
-        progress.working_memory_from = shorter.conversation.working_memory_from
-        return await self._attempt(shorter, progress)
-
-    async def _attempt(self, turn: PreparedTurn, progress: _Progress) -> ModelFinished | None:
-        visible = turn.conversation
-        system = self.assistant.system_prompt_for(visible)
-        prompt = build_prompt(visible, system, turn.budget, options=turn.options)
-        progress.prompt, progress.report = prompt, prompt_report(visible, prompt)
-        progress.writer.opening = turn.opening
-        async with aclosing(self.model.reply(prompt)) as reply:
-            finished = await _write_all(progress.writer, reply)
-        if finished is not None:
-            self.budget.learn(prompt, finished.usage)
-        return finished
+        return await self.ask_model(turn, progress)
 
     def _end(self, finished: ModelFinished | None, failure: BaseException | None) -> TurnEnd:
         error = None
@@ -243,15 +174,16 @@ def _bytes_before(conversation: Conversation) -> int:
     return 0 if last is None else counted_bytes(last.parts)
 
 
-def _details_of(failure: BaseException | None, progress: _Progress) -> ReplyDetails:
+def _details_of(failure: BaseException | None, progress: Progress) -> ReplyDetails:
     hook_time = progress.hook_time
     return ReplyDetails(
         failure=failure.details if isinstance(failure, ModelError) else FailureDetails(),
         hook_seconds=None if hook_time is None else round(hook_time.total_seconds(), 3),
+        steps=progress.steps if progress.steps > 1 else None,
     )
 
 
-def _left_out(progress: _Progress, finished: ModelFinished | None) -> PromptReport | None:
+def _left_out(progress: Progress, finished: ModelFinished | None) -> PromptReport | None:
     report = progress.report
     if report is not None and finished is not None:
         report = evolve(report, dropped_options=finished.dropped_options)
@@ -263,19 +195,6 @@ def _counts(report: PromptReport | None) -> dict[str, int]:
     if report is None or report.sees_all:
         return {}
     return {"messages_seen": report.messages_seen, "messages_total": report.messages_total}
-
-
-async def _write_all(
-    writer: ReplyWriter, reply: AsyncGenerator[ModelPiece | ModelFinished, None]
-) -> ModelFinished | None:
-    """How the model ended the reply; None if the sink was closed before that."""
-    async for piece in reply:
-        if isinstance(piece, ModelFinished):
-            await writer.open()
-            return piece
-        if not await writer.put(piece):
-            return ModelFinished(reason=FinishReason.LENGTH) if writer.is_full else None
-    return None
 
 
 async def _write_finished(writer: ReplyWriter, turn: PreparedTurn) -> ModelFinished | None:

@@ -73,6 +73,44 @@ async def test_a_client_side_tool_continues_the_same_message(
     assert state["toolCalls"] == ["call_1"]
 
 
+async def test_a_page_runs_its_tools_by_itself(page: Page, fake_model: FakeModel) -> None:
+    await page.open(automatic=True, tools={"weather": "clear"})
+    await page.send("How is the weather?")
+    asking = await fake_model.next_reply()
+    for tool_call in (call("call_1"), call("call_2")):
+        asking.send(tool_call)
+    asking.finish(FinishReason.TOOL_CALLS)
+    model_reply = await complete_reply(page, fake_model, "It is clear")
+    state = await page.state()
+
+    assert state["toolCalls"] == ["call_1", "call_2"]
+    assert sorted(one.call_id for one in results(model_reply)) == ["call_1", "call_2"]
+    assert plain((await stored_state(page))["messages"][-1]) == plain(state["messages"][-1])
+    assert state["errors"] == []
+
+
+async def test_a_reply_with_tools_can_be_regenerated_and_its_question_edited(
+    page: Page, fake_model: FakeModel
+) -> None:
+    await page.open(automatic=True, tools={"weather": "clear"})
+    await page.send("How is the weather?")
+    for answer_text in ("It is clear", "Still clear"):
+        asking = await fake_model.next_reply()
+        asking.send(call())
+        asking.finish(FinishReason.TOOL_CALLS)
+        await complete_reply(page, fake_model, answer_text)
+        if answer_text != "Still clear":
+            await page.regenerate()
+    state = await page.state()
+    question = state["messages"][0]["id"]
+    await page.send("And the sea?", messageId=question)
+    edited = await complete_reply(page, fake_model, "Calm")
+
+    assert kinds(state["messages"][-1]) == ["step-start", "tool-weather", "step-start", "text"]
+    assert results(edited) == []
+    assert len((await stored_state(page))["messages"]) == 2
+
+
 async def test_the_history_equals_the_streamed_message(page: Page, fake_model: FakeModel) -> None:
     await page.open(automatic=True)
     await wait_for_tool(page, fake_model)

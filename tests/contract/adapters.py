@@ -45,6 +45,7 @@ from ports.turn_log import TurnLog
 from ports.turn_runner import TurnRunner
 from tests.support.builders import PROCESS
 from tests.support.clocks import HastyClock, ManualClock, ShiftedClock
+from tests.support.hook_server import Planned, answer_of, fake_hook, hook_at
 from tests.support.mcp_server import a_server, odd_tool_server, official_server, opened
 from tests.support.model_client import a_model_server, model_at
 from tests.support.model_server import ModelResponse, a_reply, model_server
@@ -272,13 +273,23 @@ async def scripted_hook(answer: Preparation | None) -> AsyncIterator[TurnHook]:
     yield SilentHook() if answer is None else ComputingHook(lambda _: answer)
 
 
+@asynccontextmanager
+async def hook_over_http(answer: Preparation | None) -> AsyncIterator[TurnHook]:
+    planned = Planned(hangs=True) if answer is None else answer_of(answer)
+    async with fake_hook(*[planned] * 10) as server, hook_at(server.url) as hook:
+        yield hook
+
+
 LIMITERS: Final[Mapping[str, OpenLimiter]] = {
     "memory": in_memory_limiter,
     **{name: redis_limiter(server) for name, server in available().items()},
 }
 CLIENT_KEYS: Final[Mapping[str, Callable[[], ClientKeys]]] = {"sealed": sealed_client_keys}
 CLOCKS: Final[Mapping[str, Callable[[], Clock]]] = {"system": SystemClock, "hasty": HastyClock}
-HOOKS: Final[Mapping[str, OpenHook]] = {"scripted": scripted_hook}
+HOOKS: Final[Mapping[str, OpenHook]] = {
+    "scripted": scripted_hook,
+    "http": hook_over_http,
+}
 IDENTIFIERS: Final[Mapping[str, Callable[[], IdentifierSource]]] = {"random": RandomIdentifiers}
 MODELS: Final[Mapping[str, Callable[[], AbstractAsyncContextManager[LanguageModel]]]] = {
     "scripted": scripted,

@@ -12,6 +12,10 @@ from tests.support.service import running_service
 
 INVALID = {"PRIVITY_KEYS": "invalid", "REDIS_URL": "rediss://redis.invalid"}
 WITHOUT_NETWORK = f"import socket; socket.socket.connect = socket.socket.bind = None; {RUN}"
+COMMANDS = {
+    *("serve", "chat", "doctor", "hook-check"),
+    *("new-key", "new-client-key", "new-hook-secret"),
+}
 
 
 async def test_a_new_master_key_makes_client_keys_that_work() -> None:
@@ -91,7 +95,7 @@ async def test_a_shell_gets_a_script_that_completes_the_command(shell: str) -> N
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("privity ", {"serve", "chat", "doctor", "new-key", "new-client-key", "new-hook-secret"}),
+        ("privity ", COMMANDS),
         ("privity new-", {"new-key", "new-client-key", "new-hook-secret"}),
         ("privity chat --cl", {"--client-key-file"}),
     ],

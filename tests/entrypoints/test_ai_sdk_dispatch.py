@@ -7,7 +7,12 @@ import pytest
 
 from domain.model.limits import MessageLimit
 from domain.service.user_images import ImagePolicy
-from entrypoints.http.ai_sdk.bodies import newest_message, read_ai_sdk
+from entrypoints.http.ai_sdk.bodies import (
+    UiMessage,
+    newest_message,
+    read_ai_sdk,
+    tool_results_of,
+)
 from entrypoints.http.ai_sdk.dispatch import AiSdkRequest, dispatch
 from entrypoints.usecases.open_turn import Started
 from entrypoints.usecases.send_message import NewMessage
@@ -59,3 +64,28 @@ async def test_every_message_except_an_edit_is_new(
 
     [message] = services.messages
     assert (message.message_id, message.is_edit, message.is_new) == ("u9", is_edit, not is_edit)
+
+
+def test_the_results_of_tools_that_we_ran_are_not_taken_from_the_client() -> None:
+    shown = {
+        "role": "assistant",
+        "parts": [
+            {
+                "type": "dynamic-tool",
+                "toolName": "search",
+                "toolCallId": "ours",
+                "providerExecuted": True,
+                "state": "output-available",
+                "output": "x" * 40_000,
+            },
+            {
+                "type": "tool-weather",
+                "toolCallId": "theirs",
+                "state": "output-available",
+                "output": "clear",
+            },
+        ],
+    }
+    message = msgspec.json.decode(msgspec.json.encode(shown), type=UiMessage)
+
+    assert [result.call_id for result in tool_results_of(message)] == ["theirs"]

@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -150,6 +151,24 @@ def test_serve_refuses_invalid_keys_without_showing_them() -> None:
     assert result.stderr.startswith("privity: PRIVITY_KEYS: the key of entry 1 has 5 bytes instead")
     assert "planted" not in result.stderr
     assert result.stdout == ""
+
+
+def test_serve_says_what_tool_servers_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "adapters.tool_servers.mcp_servers", raising=False)
+    monkeypatch.setitem(sys.modules, "mcp.client", None)
+    profile = tmp_path / "assistant.toml"
+    profile.write_text(
+        'system_prompt = "Be kind."\n[welcome]\nen = "Hello!"\n'
+        '[[tools.mcp]]\nname = "library"\nurl = "https://tools.example.org/mcp"\n'
+    )
+
+    result = run_cli("serve", "--port", "0", ASSISTANT_FILE=str(profile))
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "privity: ASSISTANT_FILE: tools.mcp needs the package mcp, which is not installed. Install "
+        "it with: pip install 'privity[mcp]'\n"
+    )
 
 
 def test_serve_refuses_an_unreadable_profile(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from domain.model.message import (
     Part,
     ReasoningPart,
     Role,
+    SourcePart,
     StepMark,
     TextPart,
     ToolCallPart,
@@ -56,6 +57,26 @@ def rendered(document: Any) -> Any:
     ("part", "document"),
     [
         (TextPart("Hi"), {"type": "text", "text": "Hi"}),
+        (
+            SourcePart(id="s1", title="B", url="https://a.example", excerpt="Once"),
+            {
+                "type": "source",
+                "id": "s1",
+                "title": "B",
+                "url": "https://a.example",
+                "excerpt": "Once",
+            },
+        ),
+        (
+            ToolCallPart(call_id="c", name="look", arguments="{}", server="library"),
+            {
+                "type": "tool-call",
+                "toolCallId": "c",
+                "toolName": "look",
+                "arguments": "{}",
+                "server": "library",
+            },
+        ),
         (ReasoningPart("Hm"), {"type": "reasoning", "text": "Hm"}),
         (
             ToolCallPart(call_id="c", name="look", arguments="{oh"),
@@ -105,6 +126,14 @@ def test_a_reply_says_why_the_model_stopped(reason: FinishReason) -> None:
     message = a_message(role=Role.ASSISTANT, parts=(), finish_reason=reason)
 
     assert rendered(message_document(message))["finishReason"] == reason.value
+
+
+def test_a_message_has_sources_only_if_there_are_some() -> None:
+    source = SourcePart(id="s1", title="B")
+    with_source = rendered(message_document(a_message(parts=(source, TextPart("Hi")))))
+
+    assert with_source["sources"] == [{"id": "s1", "title": "B", "url": None, "excerpt": None}]
+    assert "sources" not in rendered(message_document(a_message()))
 
 
 def test_a_page_of_history_shows_the_expiry() -> None:

@@ -153,6 +153,7 @@ async def test_telemetry_has_counts_and_codes_only() -> None:
                 "output_tokens": 3,
                 "seconds": 0.0,
                 "hook_seconds": None,
+                "steps": None,
             },
         )
     ]

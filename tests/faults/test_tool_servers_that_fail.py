@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from ports.tool_servers import ToolOutput
+from tests.support.clocks import ManualClock
 from tests.support.mcp_server import (
+    CALL_TIMEOUT,
     EVENTS,
     JSON,
     OpenServers,
@@ -90,14 +92,14 @@ async def test_a_result_of_another_shape_is_a_failed_output() -> None:
 
 
 async def test_an_error_of_the_server_is_what_the_model_gets() -> None:
-    refusal = "query must name a book"
+    rejection = "query must name a book"
     async with (
-        odd_tool_server({"tools/call": lambda one: an_error(one, -32602, refusal)}) as server,
+        odd_tool_server({"tools/call": lambda one: an_error(one, -32602, rejection)}) as server,
         opened(a_server(server.url)) as servers,
     ):
         output = await call(servers)
 
-        assert output == ToolOutput(output=json.dumps(refusal), failed=True, reason="refused")
+        assert output == ToolOutput(output=json.dumps(rejection), failed=True, reason="rejected")
 
 
 @pytest.mark.parametrize("status", [502, 503, 504, 404])
@@ -155,11 +157,15 @@ async def test_a_repeated_failure_is_not_repeated_again() -> None:
 @pytest.mark.parametrize("headers", [JSON, EVENTS])
 async def test_a_server_that_hangs_is_left_in_time_and_told_so(headers: dict[str, str]) -> None:
     hanging = ModelResponse(headers=headers, chunks=(b" ",), hangs=True)
+    clock = ManualClock()
     async with (
         odd_tool_server({"tools/call": always(hanging)}) as server,
-        opened(a_server(server.url), seconds=0.5) as servers,
+        opened(a_server(server.url), clock=clock) as servers,
     ):
-        output = await call(servers)
+        calling = asyncio.create_task(call(servers))
+        await server.until(lambda: server.sent("tools/call"))
+        clock.advance(CALL_TIMEOUT)
+        output = await calling
         await server.until(lambda: server.sent("notifications/cancelled"))
         await server.closed.wait()
 

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-from attrs import define, field, frozen
+from attrs import asdict, define, field, frozen
+from msgspec import Raw
 
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.hook_signature import key_of
 from adapters.turn_hook.http_hook import HttpHook, open_hook
 from domain.model.identifiers import TurnId
-from domain.model.preparation import Question, TurnKind
+from domain.model.preparation import Preparation, Question, TurnKind
+from domain.model.prompt import DEFAULT_OPTIONS
 from ports.clock import Clock
 from tests.support.clocks import HastyClock
 
@@ -58,6 +60,38 @@ def a_response(
 def an_answer(**members: Any) -> Planned:
     """A successful response with these members."""
     return a_response(200, msgspec.json.encode(members))
+
+
+def answer_of(preparation: Preparation) -> Planned:
+    """The response of a hook that wants this."""
+    options = {
+        _camel(name): value
+        for name, value in asdict(preparation.options).items()
+        if value != getattr(DEFAULT_OPTIONS, name)
+    }
+    tools: list[object] = [*sorted(preparation.offered or ())]
+    tools += [{**asdict(tool), "parameters": Raw(tool.parameters)} for tool in preparation.tools]
+    members: dict[str, Any] = {
+        "instructions": preparation.instructions,
+        "passages": [
+            {"title": passage.title, "text": passage.text, "url": passage.url}
+            for passage in preparation.passages
+        ],
+        "reply": preparation.reply,
+        "tools": None if preparation.offered is None else tools,
+        "options": options,
+    }
+    if preparation.changes_state:
+        members["state"] = Raw(preparation.state or "null")
+    for tool in tools:
+        if isinstance(tool, dict):
+            tool.pop("strict")
+    return an_answer(**members)
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
 
 
 @frozen(kw_only=True)
@@ -144,10 +178,19 @@ async def fake_hook(
     try:
         yield hook
     finally:
+        # A connection that is accepted while the server closes would never be closed.
+        await _passes_of_the_event_loop()
         server.close()
         for writer in hook.writers:
             writer.transport.abort()
         await hook.until(open_connections=0)
+        await _passes_of_the_event_loop()
+
+
+async def _passes_of_the_event_loop() -> None:
+    """Let connections that were just accepted begin, and those that were aborted end."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 @asynccontextmanager

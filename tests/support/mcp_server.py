@@ -32,6 +32,7 @@ SEARCH: Final[dict[str, Any]] = {
 SEND: Final[dict[str, Any]] = {"name": "send", "inputSchema": {"type": "object"}}
 JSON: Final = {"content-type": "application/json"}
 EVENTS: Final = {"content-type": "text/event-stream"}
+CALL_TIMEOUT: Final = timedelta(seconds=20)
 _GUARD_SECONDS: Final = 20
 
 Respond: TypeAlias = Callable[[dict[str, Any]], ModelResponse]
@@ -253,12 +254,10 @@ class OpenServers:
 
 
 @asynccontextmanager
-async def opened(
-    *servers: McpServer, seconds: float = 10, clock: Clock | None = None
-) -> AsyncIterator[OpenServers]:
-    """The adapter for these servers, whose calls may take this many seconds."""
+async def opened(*servers: McpServer, clock: Clock | None = None) -> AsyncIterator[OpenServers]:
+    """The adapter for these servers, whose calls may take ``CALL_TIMEOUT``."""
     telemetry = RecordingTelemetry()
-    settings = ToolSettings(servers=servers, timeout=timedelta(seconds=seconds))
+    settings = ToolSettings(servers=servers, timeout=CALL_TIMEOUT)
     async with open_tool_servers(
         settings, clock=clock or SystemClock(), telemetry=telemetry
     ) as tool_servers:

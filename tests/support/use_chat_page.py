@@ -1,6 +1,7 @@
 """A page with ``useChat``: what its user does, and what the page shows."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from tests.support.fake_model import FakeModel, ModelReply
@@ -15,9 +16,20 @@ class Page:
     def __init__(self, node: Node) -> None:
         self._node = node
 
-    async def open(self, *, strict: bool = False, automatic: bool = False, **options: Any) -> None:
-        """Open or reload the page; ``options`` are those of the hook."""
-        await self._node.call("open", options=options, strict=strict, automatic=automatic)
+    async def open(
+        self,
+        *,
+        strict: bool = False,
+        automatic: bool = False,
+        tools: Mapping[str, Any] = MappingProxyType({}),
+        **options: Any,
+    ) -> None:
+        """Open or reload the page; ``options`` are those of the hook.
+
+        ``tools`` are the outputs of the tools that the page runs by itself, by their names.
+        """
+        page = {"options": options, "strict": strict, "automatic": automatic, "tools": {**tools}}
+        await self._node.call("open", **page)
         await self._node.call("until", **({} if options.get("resume") else {"status": "ready"}))
 
     async def send(self, text: str, *, body: dict[str, Any] | None = None, **more: Any) -> None:

@@ -3,7 +3,6 @@
 The widget shows its events in a development view, which fails if one of the members is missing.
 """
 
-from time import time
 from typing import Any
 
 from domain.model.message import SourcePart
@@ -14,7 +13,7 @@ from entrypoints.http.sse import event
 def native_closing(reply: StreamedReply) -> bytes:
     """``metadata-info``."""
     info = {"cost": reply.cost, "latency": _milliseconds(reply.latency.total_seconds())}
-    return _metadata_info(info)
+    return _metadata_info(info, reply)
 
 
 def widget_closing(reply: StreamedReply) -> bytes:
@@ -27,11 +26,11 @@ def widget_closing(reply: StreamedReply) -> bytes:
         "messageTime": _milliseconds(whole - first),
         "totalTime": _milliseconds(whole),
     }
-    return contexts + _metadata_info({"cost": _cost(reply.cost), "latency": latency})
+    return contexts + _metadata_info({"cost": _cost(reply.cost), "latency": latency}, reply)
 
 
-def _metadata_info(info: dict[str, Any]) -> bytes:
-    return event({**info, "timestamp": _milliseconds(time())}, name="metadata-info")
+def _metadata_info(info: dict[str, Any], reply: StreamedReply) -> bytes:
+    return event({**info, "timestamp": _milliseconds(reply.ended_at)}, name="metadata-info")
 
 
 def _milliseconds(seconds: float) -> int:
@@ -52,7 +51,7 @@ def _context(reply: StreamedReply) -> dict[str, Any]:
     return {
         "canonicalQuery": reply.question,
         "reformulatedQueries": {},
-        "searchResult": {"results": results, "timestamp": _milliseconds(time())},
+        "searchResult": {"results": results, "timestamp": _milliseconds(reply.ended_at)},
         "segmentsUsed": len(results),
         "formattedContext": "",
         "durationMs": 0,

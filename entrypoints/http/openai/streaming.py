@@ -1,7 +1,7 @@
 """Follows a turn, and renders it as an event stream or collects its reply."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from typing import Any, Final, TypeVar
@@ -10,30 +10,12 @@ from attrs import frozen
 from starlette.requests import Request
 
 from domain.model.identifiers import Owner, TurnRef
-from domain.model.message import (
-    Part,
-    ReasoningPart,
-    SourcePart,
-    StepMark,
-    TextPart,
-    ToolCallPart,
-    ToolResultPart,
-)
-from domain.model.piece import (
-    NumberedPiece,
-    Piece,
-    ReasoningPiece,
-    SourcePiece,
-    StepPiece,
-    TextPiece,
-    ToolCallPiece,
-    ToolResultPiece,
-    assemble_parts,
-)
+from domain.model.message import Part
+from domain.model.piece import NumberedPiece, assemble_parts
 from domain.model.turn import Outcome, TurnEnd
 from domain.service.item_editing import reply_parts
-from domain.service.reply_reading import ReadTurn
-from domain.service.server_calls import server_results, with_all_results
+from domain.service.reply_reading import ReadTurn, indexed_pieces, pieces_of
+from domain.service.server_calls import with_all_results
 from entrypoints.http.openai.events import ResponseEvents
 from entrypoints.http.openai.responses import stored_end
 from entrypoints.http.reply_stream import turn_batches
@@ -71,8 +53,7 @@ class Following:
         ``turn_ref`` is None if the turn is not the newest: its log is gone.
         """
         parts = reply_parts(turn.reply) if turn.reply else ()
-        stored = enumerate(indexed_pieces(parts), 1)
-        pieces = [NumberedPiece(number, piece) for number, (_, piece) in stored]
+        pieces = [NumberedPiece(number, piece) for number, piece in enumerate(pieces_of(parts), 1)]
         if turn_ref is not None:
             logged = [piece async for batch in self.stored(turn_ref) for piece in batch.pieces]
             if _whole_parts(logged) == parts:
@@ -109,34 +90,6 @@ def part_indexes(turn: ReadTurn) -> Sequence[int]:
     """
     parts = reply_parts(turn.reply) if turn.reply else ()
     return [index for index, _ in indexed_pieces(parts)]
-
-
-def indexed_pieces(parts: Sequence[Part]) -> Iterator[tuple[int, Piece]]:
-    """One piece for each part that becomes events or belongs to those of another, by its index."""
-    results = {*server_results(parts).values()}
-    for index, part in enumerate(parts):
-        piece = _piece(part, is_ours=index in results)
-        if piece is not None:
-            yield index, piece
-
-
-def _piece(part: Part, *, is_ours: bool) -> Piece | None:  # noqa: PLR0911 - one for each kind
-    """The part as a piece; ``is_ours`` for the result of a tool that the service has run."""
-    match part:
-        case TextPart(text) if text:
-            return TextPiece(text)
-        case ReasoningPart(text) if text:
-            return ReasoningPiece(text)
-        case ToolCallPart(call_id=call_id, name=name, arguments=arguments, server=server):
-            return ToolCallPiece(call_id=call_id, name=name, arguments=arguments, server=server)
-        case ToolResultPart() if is_ours:
-            return ToolResultPiece(part)
-        case SourcePart():
-            return SourcePiece(part)
-        case StepMark():
-            return StepPiece()
-        case _:
-            return None
 
 
 def _whole_parts(pieces: Sequence[NumberedPiece]) -> tuple[Part, ...]:

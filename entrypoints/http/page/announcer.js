@@ -37,7 +37,7 @@ export function announcer(words) {
     if (reply && reply !== current) start(reply);
     if (!current || !messages.includes(current)) return;
     const calls = current.calls.slice(callCount);
-    element.append(...calls.map((call) => make("p", {}, callText(words, call, Boolean(reply)))));
+    element.append(...calls.map((call) => make("p", {}, callText(words, call))));
     callCount += calls.length;
     const blocks = splitBlocks(current.text);
     const complete = current === reply ? blocks.slice(0, -1) : blocks;

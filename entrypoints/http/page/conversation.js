@@ -184,10 +184,10 @@ export class Conversation extends EventTarget {
   async #answerCalls(isOwn, control, takesOver = false) {
     const last = this.messages.at(-1) ?? {};
     if (!openCalls(last).length) return undefined;
-    const { areStopped, canRun, sendResults } = await loadTools();
-    if (areStopped(last)) return undefined;
+    const { areStopped, canRun, giveUp, sendResults } = await loadTools();
+    if (areStopped(last)) return this.#set(giveUp(last));
     if (!isOwn && !takesOver) return this.#takeOverLater();
-    if (!isOwn && !canRun(last, this.tools)) return undefined;
+    if (!isOwn && !canRun(last, this.tools)) return this.#set(giveUp(last));
     const { id, finishReason } = last;
     const reply = last.status === "writing" ? last : { ...newReply(last), id, finishReason, isOwn };
     const others = this.messages.slice(0, -1);

@@ -54,15 +54,13 @@ export function sourceList(words) {
 }
 
 /** What the page says about a call of a tool. */
-export function callText(words, { name, state }, isWriting) {
-  const unfinished = isWriting ? words.toolRunning : words.toolFailed;
-  const text = { done: words.toolDone, failed: words.toolFailed }[state] ?? unfinished;
+export function callText(words, { name, state }) {
+  const text = { open: words.toolRunning, done: words.toolDone, failed: words.toolFailed }[state];
   return text.replace("{tool}", () => name);
 }
 
 /** One line for each tool, however often it was called. */
-export function toolsText(words, { calls = [], status }) {
-  const isWriting = status === "writing";
-  const texts = new Map(calls.map((call) => [call.name, callText(words, call, isWriting)]));
+export function toolsText(words, { calls = [] }) {
+  const texts = new Map(calls.map((call) => [call.name, callText(words, call)]));
   return [...texts.values()].join("\n");
 }

@@ -85,6 +85,12 @@ export const stopCalls = (reply) => tabs.saveLastCalls(stopMark(reply));
 /** Whether the host page has registered all tools that the reply calls. */
 export const canRun = (reply, tools) => openCalls(reply).every(({ name }) => tools.has(name));
 
+/** Shows that nobody runs the tools that the reply calls. Returns no changes of the conversation. */
+export function giveUp(reply) {
+  for (const call of openCalls(reply)) call.state = "failed";
+  return {};
+}
+
 async function haveResults(reply, sessionId, control) {
   const { messages } = await withRetry(() => readHistory(sessionId, { limit: 1 }), control);
   return idsOf(messageFrom(messages.at(-1))) !== idsOf(reply);

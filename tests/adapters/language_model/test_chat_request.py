@@ -228,3 +228,13 @@ def test_the_texts_of_a_tool_reach_the_model_as_text(output: str, text: str) -> 
     result = ToolResultPart(call_id="c1", output=output)
 
     assert chat(a_message(1), a_reply(CALL, result))[-1]["content"] == text
+
+
+@pytest.mark.parametrize("arguments", ['{"x":', "[1]", "", '"x"'])
+def test_arguments_that_are_no_object_are_sent_as_an_empty_one(arguments: str) -> None:
+    call = evolve(CALL, arguments=arguments)
+    result = ToolResultPart(call_id="c1", output='"not run"', failed=True)
+    reply = a_message(2, role=Role.ASSISTANT, parts=(call, result))
+    body = json.loads(request_body(evolve(PROMPT, messages=(a_message(), reply)), "a-model"))
+
+    assert body["messages"][2]["tool_calls"][0]["function"]["arguments"] == "{}"

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
+from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.system.clock import SystemClock
 from adapters.tool_servers.opening import NoToolServers, open_tool_servers
 from domain.model.tool_settings import ToolSettings
-from ports.tool_servers import ToolServersProblem
 from tests.architecture.sources import ROOT
 from tests.support.fakes import RecordingTelemetry
 from tests.support.mcp_server import a_server, opened
@@ -74,7 +74,7 @@ async def test_without_the_package_the_problem_says_what_to_install(
     monkeypatch.delitem(sys.modules, "adapters.tool_servers.mcp_servers", raising=False)
     monkeypatch.setitem(sys.modules, "mcp.client", None)
 
-    with pytest.raises(ToolServersProblem, match=r"pip install 'privity\[mcp\]'"):
+    with pytest.raises(ServerProblem, match=r"pip install 'privity\[mcp\]'"):
         async with opened(a_server("http://127.0.0.1:1/mcp")):
             pass
 
@@ -84,7 +84,7 @@ async def test_a_proxy_that_is_none_is_a_problem_without_its_password(
 ) -> None:
     monkeypatch.setenv("https_proxy", "socks5://user:pa55word@proxy.example:1080")
 
-    with pytest.raises(ToolServersProblem, match="https_proxy") as caught:
+    with pytest.raises(ServerProblem, match="https_proxy: expected") as caught:
         async with opened(a_server("https://tools.example.org/mcp")):
             pass
     assert "pa55word" not in str(caught.value)

@@ -14,14 +14,17 @@ const lookAgain = () => waiting.forEach((look) => look());
 const browser = openBrowser(origin, lookAgain);
 let chat, root, seen;
 
-function Page({ options, automatic }) {
+function Page({ options, automatic, tools }) {
   chat = useChat({
     ...options,
     transport: new sdk.DefaultChatTransport(),
     onData: (part) => seen.data.push(part),
     onError: (error) => seen.errors.push(error.message),
     onFinish: ({ message, messages, ...rest }) => seen.finishes.push(rest),
-    onToolCall: ({ toolCall }) => void seen.toolCalls.push(toolCall.toolCallId),
+    onToolCall({ toolCall: { toolCallId, toolName } }) {
+      seen.toolCalls.push(toolCallId);
+      if (toolName in tools) chat.addToolOutput({ tool: toolName, toolCallId, output: tools[toolName] });
+    },
     ...(automatic && { sendAutomaticallyWhen: sdk.lastAssistantMessageIsCompleteWithToolCalls }),
   });
   useEffect(lookAgain);
@@ -44,11 +47,11 @@ const holds = ({ status, text, answered }) =>
 
 const actions = {
   // A page that is opened, or reloaded: whatever was open before is gone.
-  open({ options = {}, strict = false, automatic = false }) {
+  open({ options = {}, strict = false, automatic = false, tools = {} }) {
     root?.unmount();
     seen = { data: [], errors: [], finishes: [], toolCalls: [] };
     browser.requests.length = 0;
-    const page = createElement(Page, { options, automatic });
+    const page = createElement(Page, { options, automatic, tools });
     root = createRoot(browser.document.getElementById('root'));
     root.render(strict ? createElement(StrictMode, null, page) : page);
     chat = undefined;

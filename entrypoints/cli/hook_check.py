@@ -1,0 +1,105 @@
+"""``privity hook-check``; and whether the hook answers, for ``privity doctor`` and at the start."""
+
+import asyncio
+import os
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from adapters.observability.structured_log import StructuredLog
+from adapters.system.clock import SystemClock
+from adapters.system.identifier_source import RandomIdentifiers
+from adapters.turn_hook.hook_server import HookServer
+from adapters.turn_hook.hook_signature import new_secret
+from entrypoints.cli.findings import exit_with
+from entrypoints.cli.terminal import write_error
+from entrypoints.container import hook_server
+from entrypoints.settings import Settings, SettingsProblem, read_settings
+from ports.findings import Finding, Level
+
+_WRONG_USE: Final = 2
+
+
+def hook_check(
+    url: Annotated[
+        str | None, typer.Argument(help="URL of the hook; by default PRIVITY_HOOK_URL.")
+    ] = None,
+    secret_file: Annotated[
+        Path | None,
+        typer.Option(help="File with its secret; by default PRIVITY_HOOK_SECRET.", metavar="PATH"),
+    ] = None,
+    *,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the findings as a JSON array.")
+    ] = False,
+) -> None:
+    """Send a sample question to a hook, and say what its answer means.
+
+    It is sent a second time with a wrong signature, which the hook must refuse. Exits with 0 if
+    the hook is fine, with 1 after a warning, and with 2 after a problem.
+    """
+    try:
+        server, has_secret = _server(url, secret_file)
+    except SettingsProblem as problem:
+        for text in problem.problems:
+            write_error(text)
+        raise typer.Exit(_WRONG_USE) from None
+    findings = asyncio.run(_findings_at(server))
+    if not has_secret:
+        text = "signed with a secret that nobody knows; --secret-file names the one of the hook"
+        findings = [Finding(Level.UNKNOWN, "secret", text), *findings]
+    exit_with(findings, json=json)
+
+
+def _server(url: str | None, secret_file: Path | None) -> tuple[HookServer, bool]:
+    """The hook that the arguments and the settings name, and whether they have its secret.
+
+    Raises:
+        SettingsProblem: none is named, or something about it is not valid.
+    """
+    environment = dict(os.environ)
+    if secret_file is not None:
+        environment["PRIVITY_HOOK_SECRET_FILE"] = str(secret_file)
+    has_secret = any(environment.get(f"PRIVITY_HOOK_SECRET{end}") for end in ("", "_FILE"))
+    if url is not None:
+        environment["PRIVITY_HOOK_URL"] = url
+        # The sample question holds nobody's words.
+        environment["PRIVITY_HOOK_PLAINTEXT"] = "allow"
+        if not has_secret:
+            environment["PRIVITY_HOOK_SECRET"] = new_secret(os.urandom)
+    server = hook_server(read_settings(environment))
+    if server is None:
+        raise SettingsProblem(["Which hook? Write its URL, or set PRIVITY_HOOK_URL."])
+    return server, has_secret
+
+
+async def hook_findings(settings: Settings) -> list[Finding]:
+    """What there is to say about the hook in ``settings``; the first has the topic ``hook``."""
+    server = hook_server(settings)
+    if server is None:
+        return [Finding(Level.GOOD, "hook", "none")]
+    return await _findings_at(server)
+
+
+async def _findings_at(server: HookServer) -> list[Finding]:
+    # Imported here because most services have no hook.
+    from adapters.turn_hook.hook_check import hook_findings as found  # noqa: PLC0415 - see above
+
+    return await found(server, SystemClock(), turn_id=RandomIdentifiers().turn_id())
+
+
+async def report_hook(settings: Settings) -> None:
+    """Print and log in one line each whether the hook answers, if there is one."""
+    server = hook_server(settings)
+    if server is None:
+        return
+    findings = await _findings_at(server)
+    finding = next((one for one in findings if one.level is not Level.GOOD), findings[0])
+    if finding.level is Level.GOOD:
+        typer.echo("The hook answers.")
+    else:
+        write_error(f"The hook: {finding.topic}: {finding.text}. {finding.advice}")
+    StructuredLog(str).emit(
+        "hook.check", host=server.address, finding=finding.level.value, found=finding.text
+    )
