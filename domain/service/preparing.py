@@ -158,9 +158,15 @@ def has_room(
     kept = conversation
     if options.may_truncate:
         kept = forgotten_before(conversation, newest_exchange_from(conversation))
+    return has_room_for_all(kept, system, budget, options)
+
+
+def has_room_for_all(
+    conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
+) -> bool:
+    """Whether the prompt has room for the whole working memory."""
     with suppress(InvalidInput, NothingToContinue):
-        fit = fitted(kept, system, budget, options=options)
-        return fit.working_memory_from == kept.working_memory_from
+        return fitted(conversation, system, budget, options=options) is conversation
     return False
 
 
