@@ -99,7 +99,8 @@ async def report_hook(settings: Settings) -> None:
     if finding.level is Level.GOOD:
         typer.echo("The hook answers.")
     else:
-        write_error(f"The hook: {finding.topic}: {finding.text}. {finding.advice}")
+        # Not the advice: it may quote the answer, and this becomes part of the log.
+        write_error(f"The hook: {finding.topic}: {finding.text}. See: privity hook-check")
     StructuredLog(str).emit(
         "hook.check", host=server.address, finding=finding.level.value, found=finding.text
     )

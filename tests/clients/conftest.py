@@ -2,9 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterator
 
+import punq
 import pytest
 from attrs import evolve
 
+from adapters.tool_servers.opening import NoToolServers
+from ports.tool_servers import ToolServers
 from tests.support.fake_model import FakeModel
 from tests.support.node import need_node, running
 from tests.support.redis_servers import RedisProcess, embedded_binary, redis_process
@@ -17,6 +20,12 @@ def fake_model() -> FakeModel:
     return FakeModel()
 
 
+@pytest.fixture
+def tool_servers() -> ToolServers:
+    """The tool servers of the service; a file of tests may have others."""
+    return NoToolServers()
+
+
 @pytest.fixture(scope="session")
 def redis() -> Iterator[RedisProcess]:
     """One server for all of these tests; each test has its own client keys."""
@@ -25,10 +34,16 @@ def redis() -> Iterator[RedisProcess]:
 
 
 @pytest.fixture
-async def service(fake_model: FakeModel, redis: RedisProcess) -> AsyncIterator[RunningService]:
+async def service(
+    fake_model: FakeModel, redis: RedisProcess, tool_servers: ToolServers
+) -> AsyncIterator[RunningService]:
     """A service that stores conversations in Redis, and whose model is controlled by the test."""
     settings = evolve(UNLIMITED, redis_url=redis.url, keys=NEW)
-    async with running_service(settings, model=fake_model) as service:
+
+    def replace(container: punq.Container) -> None:
+        container.register(ToolServers, instance=tool_servers)
+
+    async with running_service(settings, model=fake_model, replacing=replace) as service:
         yield service
 
 

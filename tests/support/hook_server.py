@@ -178,8 +178,9 @@ async def fake_hook(
     try:
         yield hook
     finally:
-        server.close()
+        # A connection that is accepted while the server closes would never be closed.
         await _passes_of_the_event_loop()
+        server.close()
         for writer in hook.writers:
             writer.transport.abort()
         await hook.until(open_connections=0)
@@ -188,7 +189,7 @@ async def fake_hook(
 
 async def _passes_of_the_event_loop() -> None:
     """Let connections that were just accepted begin, and those that were aborted end."""
-    for _ in range(4):
+    for _ in range(8):
         await asyncio.sleep(0)
 
 
