@@ -128,7 +128,7 @@ def begins_another_part(piece: Piece, previous: Piece) -> bool:
 
 
 def has_content(pieces: Iterable[Piece]) -> bool:
-    """Whether there is more than sources, steps and the hook's state, which alone are no reply."""
+    """Whether there is more than sources, step marks and a hook state: these alone are no reply."""
     return any(not isinstance(piece, SourcePiece | StepPiece | StatePiece) for piece in pieces)
 
 
