@@ -14,7 +14,7 @@ class ServerTool:
 
     Attributes:
         server: the server's name in the assistant's file.
-        may_repeat: whether a call may be sent again if its outcome is unknown.
+        may_repeat: whether a call may be sent a second time if the first attempt fails.
     """
 
     tool: Tool
@@ -41,9 +41,9 @@ class ToolServers(Protocol):
     """All tool servers in the assistant's file."""
 
     async def tools(self) -> Sequence[ServerTool]:
-        """The tools that may be offered, from a memory that is renewed now and then.
+        """The tools that may be offered, as each server has listed them last.
 
-        A server that cannot be reached contributes none, or those it had before. Nothing is raised.
+        A server that cannot be reached has those that it listed before, or none. Nothing is raised.
         """
         ...
 

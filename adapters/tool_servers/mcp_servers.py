@@ -45,9 +45,12 @@ from ports.tool_servers import ServerTool, ToolOutput
 _Answer = TypeVar("_Answer")
 
 RENEWAL: Final = timedelta(minutes=5)
-"""How old a list of tools gets."""
+"""After this time, a server is asked for its tools again."""
 FIRST_RETRY: Final = timedelta(seconds=5)
-"""When a server that could not be reached is asked again; each time later, up to ``RENEWAL``."""
+"""The shortest pause between two requests for the tools of a server.
+
+If a server does not list its tools, the pause doubles each time, up to ``RENEWAL``.
+"""
 
 _LISTING_TIMEOUT: Final = timedelta(seconds=15)
 _PATIENCE: Final = timedelta(seconds=3)
@@ -57,12 +60,12 @@ _LIBRARIES: Final = ("mcp", "mcp_types", "httpx2", "httpcore2", "client")
 _UNKNOWN_EFFECT: Final = "It is unknown whether the call had an effect."
 _MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "unreachable": "The tool cannot be reached. The call was not made.",
+        "unreachable": "The tool was not run, because its server cannot be reached.",
         "lost": f"The connection to the tool was lost. {_UNKNOWN_EFFECT}",
         "timeout": f"The tool did not answer in time. {_UNKNOWN_EFFECT}",
         "too-large": f"The answer of the tool is too large. {_UNKNOWN_EFFECT}",
         "unknown": "There is no such tool.",
-        "arguments": "The arguments are not a JSON object. The call was not made.",
+        "arguments": "The tool was not run, because its arguments are not a JSON object.",
     }
 )
 _UNUSABLE: Final = f"The tool did not give a usable answer. {_UNKNOWN_EFFECT}"
@@ -251,7 +254,7 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
 
 
 async def _call_with_retry(server: _Server, tool: ServerTool, values: dict[str, Any]) -> ToolOutput:
-    """Run the tool; once more if that can help and may be done.
+    """Run the tool; once more if the tool may be repeated and that may help.
 
     Raises:
         SessionFailed: there is no result.

@@ -71,7 +71,7 @@ def without_excess(tools: Iterable[ServerTool]) -> Listing:
 
 def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> ServerTool:
     hints = tool.annotations
-    is_harmless = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
+    is_repeatable = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
     return ServerTool(
         tool=Tool(
             name=tool.name,
@@ -79,7 +79,7 @@ def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> Se
             parameters=parameters,
         ),
         server=server.name,
-        may_repeat=is_harmless and tool.name not in server.never_repeat,
+        may_repeat=is_repeatable and tool.name not in server.never_repeat,
     )
 
 

@@ -1,4 +1,4 @@
-"""What the model gets of a tool's result, as JSON text."""
+"""What the model gets from a tool's result, as JSON text."""
 
 import json
 from collections.abc import Iterator

@@ -52,11 +52,12 @@ _DECODER: Final = msgspec.json.Decoder(AnswerBody)
 
 
 class InvalidAnswer(Exception):
-    """The answer is not what a hook may answer.
+    """The answer is not one that a hook may give.
 
     Attributes:
         reason: a word for what is wrong, such as ``too-long``.
-        field: the path of the field that is wrong, of names that we define; None: the whole answer.
+        field: the path of the wrong field, which consists of names that we define; None: the whole
+            answer.
         explanation: a sentence for the hook's developer. It may repeat names and short values of
             the answer, so it is never logged.
     """

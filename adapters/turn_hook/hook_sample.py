@@ -14,7 +14,7 @@ SAMPLE_ANSWER: Final[Mapping[str, Any]] = MappingProxyType(
         "passages": [
             {
                 "title": "Opening hours",
-                "text": "The town hall is open from Monday to Friday, 8 to 16 o'clock.",
+                "text": "The town hall is open from Monday to Friday, 8:00 to 16:00.",
                 "url": "https://www.example.org/opening-hours",
             }
         ],

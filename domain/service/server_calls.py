@@ -1,4 +1,4 @@
-"""The calls in a reply whose tools we run ourselves, and the results of these calls."""
+"""The calls in a reply that we run ourselves, and their results."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeGuard
@@ -17,8 +17,8 @@ def is_server_call(part: Part) -> TypeGuard[ToolCallPart]:
 def call_results(parts: Sequence[Part]) -> Mapping[int, int]:
     """The index of the result of each call, by the index of the call.
 
-    A call without a result is missing. Some models use the same call ids again in each of their
-    steps; a result then belongs to the newest call before it.
+    A call without a result has no entry. Some models use the same call ids again in each step. A
+    result then belongs to the newest call before it.
     """
     results: dict[int, int] = {}
     newest: dict[str, int] = {}

@@ -18,6 +18,7 @@ from domain.model.turn import Turn
 from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
 from domain.service.preparing import (
     has_room,
+    has_room_for_all,
     opening_pieces,
     question_of,
     with_passages_that_fit,
@@ -79,7 +80,7 @@ class PrepareTurn:
     ) -> PreparedTurn:
         """The open turn with what the hook wants.
 
-        Nothing is changed if there is no hook, or if it fails and the policy does not require it.
+        The hook changes nothing if it fails and the policy does not require it.
 
         Raises:
             HookError: the hook failed, and the policy requires it.
@@ -176,7 +177,8 @@ class PrepareTurn:
             options, own_tools=bool(own_options.tools), names=preparation.offered
         )
         options = offer.in_options(options)
-        if preparation.reply is None and preparation.lengthens_prompt:
+        is_longer = preparation.reply is None and preparation.lengthens_prompt
+        if is_longer and not has_room_for_all(visible, system, budget, options):
             options = with_passages_that_fit(visible, system, budget, options)
             if has_room(visible, system, budget, options):
                 visible = fitted(visible, system, budget, options=options)

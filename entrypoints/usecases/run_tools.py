@@ -1,4 +1,4 @@
-"""Runs the tools that the model has called in one step, if they are ours."""
+"""Runs the calls of one step whose tools are ours."""
 
 import asyncio
 import json
@@ -18,11 +18,11 @@ from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput, ToolServers
 
 CUT_OFF: Final = "The tool was not run, because the reply was cut off."
-NO_MORE_CALLS: Final = "The tool was not run: this reply may have no more calls."
+NO_MORE_CALLS: Final = "The tool was not run, because this reply may have no more calls."
 """Why tools were not run, as the model is told."""
 
-_NO_TOOL: Final = "There is no tool with this name."
-_NO_OBJECT: Final = "The tool was not run: its arguments are not a JSON object."
+_NO_TOOL: Final = "There is no such tool."
+_NO_OBJECT: Final = "The tool was not run, because its arguments are not a JSON object."
 
 
 @frozen(kw_only=True)
