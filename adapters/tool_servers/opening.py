@@ -10,7 +10,7 @@ from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput, ToolServers
 
 _NOT_INSTALLED = (
-    "ASSISTANT_FILE: tools.mcp needs the package mcp, which is not installed. Install it with: "
+    "ASSISTANT_FILE: tools.mcp needs the package mcp, which is not installed. To install it: "
     "pip install 'privity[mcp]'"
 )
 

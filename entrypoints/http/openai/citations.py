@@ -1,8 +1,8 @@
 """The sources of a reply as OpenAI's annotations of its text.
 
-A ``[2]`` in the text cites the second source of the reply. A source that is cited nowhere stands
-for the whole text that ends the reply. A source without a URL has no annotation, because OpenAI's
-need one. The indexes count characters, and the end is exclusive.
+A ``[2]`` in the text cites the second source of the reply. If a source is cited nowhere, its
+annotation covers the whole text that ends the reply. A source without a URL has no annotation,
+because OpenAI's annotations need one. The indexes count characters, and the end is exclusive.
 """
 
 import re
