@@ -50,7 +50,8 @@ class ToolServers(Protocol):
     async def call(self, tool: ServerTool, arguments: str) -> ToolOutput:
         """Run the tool; ``arguments`` is the JSON text of an object.
 
-        A failure is an output, because the model has to learn of it. Nothing is raised. If the call
-        is cancelled, it returns at once; then the server is told, and the connection is closed.
+        A failure is an output, because the model has to learn of it. So is a call that takes longer
+        than the assistant's file allows. Nothing is raised. If the call is cancelled, it returns at
+        once; then the server is told, and the connection is closed.
         """
         ...

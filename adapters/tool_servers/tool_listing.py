@@ -58,7 +58,7 @@ def without_excess(tools: Iterable[ServerTool]) -> Listing:
     kept: dict[str, ServerTool] = {}
     left_out, room = Counter[str](), MAX_TOOLS_BYTES
     for tool in tools:
-        size = _size(tool.tool)
+        size = tool.tool.size
         if tool.tool.name in kept:
             left_out["twice"] += 1
         elif size > room:
@@ -89,7 +89,3 @@ def _parameters(tool: mcp_types.Tool) -> str | None:
         return None
     text = json.dumps(tool.input_schema, ensure_ascii=False, separators=(",", ":"))
     return None if nests_too_deeply(text.encode()) else text
-
-
-def _size(tool: Tool) -> int:
-    return sum(len(text.encode()) for text in (tool.name, tool.description or "", tool.parameters))

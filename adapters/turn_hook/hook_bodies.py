@@ -18,7 +18,7 @@ from domain.model.preparation import Question
 from domain.model.prompt import Effort, Verbosity
 
 MAX_INSTRUCTIONS_BYTES: Final = 32_768
-MAX_REPLY_BYTES: Final = 65_536
+MAX_HOOK_REPLY_BYTES: Final = 65_536
 MAX_TITLE_CHARACTERS: Final = 300
 MAX_URL_CHARACTERS: Final = 2_048
 MAX_TOOLS: Final = 128
@@ -155,7 +155,7 @@ class AnswerBody(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
         str | None,
         Meta(
             description="The whole reply; the model is then not asked. At most "
-            f"{MAX_REPLY_BYTES:,} bytes."
+            f"{MAX_HOOK_REPLY_BYTES:,} bytes."
         ),
     ] = None
     tools: Annotated[

@@ -11,6 +11,7 @@ from attrs import evolve
 from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.turn_hook.hook_answer import InvalidAnswer
 from adapters.turn_hook.hook_bodies import AnsweredOptions
+from adapters.turn_hook.hook_connection import MAX_ANSWER_BYTES
 from adapters.turn_hook.hook_sample import sample_question
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.http_hook import open_hook
@@ -71,7 +72,7 @@ _BY_REASON: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 _ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "too-large": "the answer has more than 1,048,576 bytes",
+        "too-large": f"the answer has more than {MAX_ANSWER_BYTES:,} bytes",
         "encoded": "the answer is compressed, although the request does not allow that",
         "content-type": "the content type of the answer is not application/json",
         "not-json": "the answer is not JSON",

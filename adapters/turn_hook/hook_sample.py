@@ -27,7 +27,7 @@ def sample_question(turn_id: str = "b5ac1e61b7b5b3d1c6b2f6a0b3f2c7d8") -> Questi
     """A question about opening hours, in the third turn of a conversation."""
     return Question(
         turn_id=TurnId(turn_id),
-        conversation="3f1c9a52d0e84b7796c1d2a4f07be853",
+        conversation="4b1f0c9d2e7a86533f5d0e1c9a7b6248",
         turn=3,
         kind=TurnKind.MESSAGE,
         locale="en",

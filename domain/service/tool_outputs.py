@@ -20,7 +20,8 @@ from domain.service.user_input import nests_too_deeply
 LEAST_RESULT_TOKENS: Final = 100
 """A result may always have this many tokens: enough to say that the rest is missing."""
 
-_CUT: Final = "\n[The rest of the result was left out, because it is too long.]"
+REST_LEFT_OUT: Final = "\n[The rest of the result was left out, because it is too long.]"
+"""How a result ends that was cut, so that the model knows."""
 _SHARE: Final = 2
 
 
@@ -88,7 +89,7 @@ def _text_of(output: str) -> str:
 
 
 def _text_output(beginning: str) -> str:
-    return json.dumps(beginning + _CUT, ensure_ascii=False)
+    return json.dumps(beginning + REST_LEFT_OUT, ensure_ascii=False)
 
 
 def call_arguments(arguments: str) -> str | None:

@@ -98,7 +98,7 @@ class PrepareTurn:
         started_at = self.clock.monotonic()
         try:
             preparation = await self._ask(ref, conversation, turn)
-            prepared = await self._with(preparation, unprepared, options)
+            prepared = await self._apply(preparation, unprepared, options)
         except HookError as error:
             self._report(error)
             if self.policy.is_required:
@@ -158,7 +158,7 @@ class PrepareTurn:
         )
         return await self.hook.prepare(question)
 
-    async def _with(
+    async def _apply(
         self, preparation: Preparation, turn: PreparedTurn, own_options: ReplyOptions
     ) -> PreparedTurn:
         """The turn with what the hook wants, and no more in working memory than still fits.

@@ -16,9 +16,9 @@ from tests.support.hook_server import (
     a_response,
     an_answer,
     fake_hook,
-    free_port,
 )
 from tests.support.processes import run_cli
+from tests.support.redis_servers import free_port
 
 REFUSED = a_response(401)
 

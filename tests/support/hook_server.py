@@ -1,7 +1,6 @@
 """A hook for tests: records the requests that it gets, and answers each as planned."""
 
 import asyncio
-import socket
 import ssl
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Mapping
@@ -218,13 +217,6 @@ async def hook_at(
     )
     async with open_hook(server, clock or HastyClock()) as hook:
         yield hook
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def a_question(**members: Any) -> Question:
