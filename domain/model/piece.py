@@ -143,13 +143,12 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     runs: list[list[Piece]] = []
     calls: dict[str, list[Piece]] = {}
     for piece in pieces:
-        if isinstance(piece, StatePiece):
+        if isinstance(piece, TextPiece | ReasoningPiece):
+            run = runs[-1] if runs and type(runs[-1][0]) is type(piece) else None
+        elif isinstance(piece, StatePiece):
             continue
-        if isinstance(piece, ToolCallPiece):
-            run = calls.get(piece.call_id)
         else:
-            is_joined = runs and not begins_another_part(piece, runs[-1][0])
-            run = runs[-1] if is_joined else None
+            run = calls.get(piece.call_id) if isinstance(piece, ToolCallPiece) else None
         if run is None:
             run = []
             runs.append(run)

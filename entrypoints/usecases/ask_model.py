@@ -198,6 +198,8 @@ class AskModel:
             choice = "none"
         elif progress.steps > 1 and choice != "none":
             choice = None
+        if choice == turn.options.tool_choice:
+            return turn
         return evolve(turn, options=evolve(turn.options, tool_choice=choice))
 
     def _calls_left(self, turn: PreparedTurn, progress: Progress) -> int:
