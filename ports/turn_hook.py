@@ -17,7 +17,7 @@ from ports.errors import PortError
 
 
 class TurnHook(Protocol):
-    """Prepares turns: instructions, passages, a finished reply, tools, options, a state."""
+    """Prepares turns: instructions, passages, a prepared reply, tools, options, a state."""
 
     async def prepare(self, question: Question) -> Preparation:
         """What the hook wants for this turn. It may be asked again with the same ``turn_id``.
