@@ -84,8 +84,13 @@ def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> Se
 
 
 def _parameters(tool: mcp_types.Tool) -> str | None:
-    """The JSON Schema of the arguments; None if it is not one of an object."""
-    if tool.input_schema.get("type", "object") != "object":
+    """The JSON Schema of the arguments; None if it is not one of an object, or no JSON."""
+    schema = tool.input_schema
+    if schema.get("type", "object") != "object":
         return None
-    text = json.dumps(tool.input_schema, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        # Python's parsers accept NaN and Infinity.
+        return None
     return None if nests_too_deeply(text.encode()) else text

@@ -26,7 +26,7 @@ def tool_output(result: CallToolResult) -> ToolOutput:
     if not text and structured is not None:
         text = _json(structured)
         encoded = text.encode()
-        if len(encoded) <= MAX_TOOL_RESULT_BYTES and not nests_too_deeply(encoded):
+        if len(encoded) <= MAX_TOOL_RESULT_BYTES and _can_be_shown(structured, encoded):
             return ToolOutput(output=text, failed=result.is_error)
     return ToolOutput(output=text_output(text), failed=result.is_error)
 
@@ -57,6 +57,15 @@ def _texts(content: list[ContentBlock]) -> Iterator[str]:
                 yield "[A file was left out.]"
         else:
             yield f"[{'An image' if block.type == 'image' else 'A sound'} was left out.]"
+
+
+def _can_be_shown(value: Any, encoded: bytes) -> bool:
+    """Whether clients can read it as JSON, which has no NaN, Infinity or endless nesting."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return not nests_too_deeply(encoded)
 
 
 def _json(value: Any) -> str:

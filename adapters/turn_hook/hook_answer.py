@@ -32,7 +32,13 @@ _URL: Final = re.compile(
     r"https?://[^\s/?#\\@\x00-\x20\x7f]+([/?#][^\s\x00-\x20\x7f]*)?", re.IGNORECASE
 )
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_MISSING: Final = re.compile(r"missing required field `(?P<name>[^`]*)`")
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
+_INDEX: Final = re.compile(r"\[\d{1,3}\]")
+_NAMES: Final = frozenset(
+    field.encode_name
+    for body in (AnswerBody, AnsweredPassage, AnsweredTool, AnsweredOptions, ChosenTool)
+    for field in msgspec.structs.fields(body)
+)
 _REASONS: Final = (
     ("unknown field", "unknown-field"),
     ("missing required field", "missing-field"),
@@ -108,7 +114,9 @@ def _invalid(text: str) -> InvalidAnswer:
     if missing:
         path = f"{path}.{missing['name']}".lstrip(".")
     reason = next((word for part, word in _REASONS if part in text), "wrong-type")
-    return InvalidAnswer(reason, path or None, _PATH.sub("", text))
+    # The name of an unknown field may look like the end of such a message.
+    is_ours = all(name in _NAMES for name in _INDEX.sub("", path).split("."))
+    return InvalidAnswer(reason, path if is_ours else None, _PATH.sub("", text))
 
 
 def _text(text: str | None, field: str, max_bytes: int) -> str | None:
@@ -207,10 +215,10 @@ def _json(raw: Raw, field: str, max_bytes: int) -> tuple[Any, str]:
         why = f"JSON can be nested at most {MAX_JSON_DEPTH} levels deep."
         raise InvalidAnswer("nested-too-deeply", field, why)
     try:
-        value = msgspec.json.decode(json)
         text = msgspec.json.format(json, indent=-1).decode()
+        if len(text) > max_bytes or utf8_length(text) > max_bytes:
+            raise InvalidAnswer("too-long", field, f"At most {max_bytes:,} bytes are possible.")
+        # Only now: a megabyte of small values takes long to decode.
+        return msgspec.json.decode(json), text
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidAnswer("not-json", field, str(error)) from None
-    if utf8_length(text) > max_bytes:
-        raise InvalidAnswer("too-long", field, f"At most {max_bytes:,} bytes are possible.")
-    return value, text

@@ -25,7 +25,8 @@ MAX_TOOLS: Final = 128
 MAX_DESCRIPTION_CHARACTERS: Final = 4_096
 _MAX_STOP_TEXTS: Final = 4
 _MAX_SEED: Final = 2**63 - 1
-_TOOL_NAME: Final = r"^[A-Za-z0-9_-]{1,64}$"
+_TOOL_NAME: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+"""A regular expression of Python's and of JSON Schema's. Python's ``$`` may precede a newline."""
 
 
 class NewMessage(Struct, kw_only=True):

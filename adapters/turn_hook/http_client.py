@@ -50,7 +50,8 @@ class HookClient:
     async def post(self, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         """The response to ``body``. Cancelling it closes the connection.
 
-        A request over a connection that the hook closed in the same moment is sent again.
+        A request over a kept connection that the hook closed in the same moment is sent again,
+        once, over a new one.
 
         Raises:
             ConnectFailed: the hook did not get the request.
@@ -63,10 +64,12 @@ class HookClient:
             len(body),
             body,
         )
-        while connection := self._take_idle():
+        connection = self._take_idle()
+        if connection is not None:
             try:
                 return await self._post_over(connection, request)
             except ExchangeFailed as failure:
+                # A request that brings the hook down must not get each connection in turn.
                 if not failure.is_early:
                     raise
         return await self._post_over(await self._connect(), request)

@@ -48,9 +48,11 @@ class RunTools:
         The first ``at_most`` calls run, all at once. The others fail with ``refusal``. Each result
         is written when it arrives, so that none is lost while another takes longer.
         """
+        output = _failure(refusal, "not-run")
+        # A user can make the model write hundreds of calls, so not each of them is reported.
+        for tool in dict.fromkeys(offer.ours.get(call.name) for call in calls[at_most:]):
+            self._report(tool, output, 0)
         for call in calls[at_most:]:
-            output = _failure(refusal, "not-run")
-            self._report(offer.ours.get(call.name), output, 0)
             if not await writer.put(ToolResultPiece(_result(call, output))):
                 return False
         async with aclosing(self._results(calls[:at_most], offer, limit)) as results:

@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.budget import Budget
+from domain.model.limits import MAX_STEP_CALLS
 from domain.model.message import (
     FinishReason,
     Message,
@@ -61,6 +62,15 @@ async def test_a_call_in_a_reply_that_was_cut_is_not_run(reason: FinishReason) -
     assert servers.calls == []
     assert result_of(reply).failed
     assert reply.finish_reason is reason
+
+
+async def test_hundreds_of_calls_that_are_not_run_are_not_hundreds_of_events() -> None:
+    calls = [a_call(f"call_{number}") for number in range(300)]
+    harness = a_harness(SteppingModel(calls), tool_servers=ScriptedToolServers())
+    await harness.end_of(await harness.send())
+
+    reasons = [fields["reason"] for fields in harness.telemetry.fields_of("tool.called")]
+    assert reasons == ["not-run", *[None] * MAX_STEP_CALLS]
 
 
 async def test_a_long_result_is_cut_to_the_room_that_is_left() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -103,6 +104,15 @@ def test_what_takes_no_object_or_is_nested_too_deeply_is_left_out() -> None:
 
     assert listing(SERVER, tools).tools == ()
     assert listing(SERVER, tools).left_out == {"schema": 2}
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_schema_with_numbers_that_json_does_not_have_is_left_out(number: float) -> None:
+    schema = {"type": "object", "default": {"n": number}}
+    found = listing(SERVER, [a_tool("odd", input_schema=schema), a_tool("search")])
+
+    assert names(found.tools) == ["search"]
+    assert found.left_out == {"schema": 1}
 
 
 def test_the_first_of_two_tools_with_a_name_counts() -> None:
