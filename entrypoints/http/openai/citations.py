@@ -15,7 +15,7 @@ from attrs import define, field
 from domain.model.message import Part, SourcePart, StepMark, TextPart, UnknownPart
 
 _MAX_MARKED: Final = 1_000
-"""How many citations of one text are annotated. A user can make a model write "[1]" without end,
+"""How many citations of one text are annotated. A user can make a model write very many of them,
 and each annotation repeats a URL and a title."""
 _MARKER: Final = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
 
