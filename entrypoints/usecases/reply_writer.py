@@ -80,7 +80,8 @@ class ReplyWriter:
 
         The reply is then full, or its sink is closed.
         """
-        await self.open()
+        if self.opening:
+            await self.open()
         if self._begins_step:
             self._begins_step = False
             await self._add(StepPiece())
