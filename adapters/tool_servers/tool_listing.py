@@ -58,7 +58,7 @@ def without_excess(tools: Iterable[ServerTool]) -> Listing:
     kept: dict[str, ServerTool] = {}
     left_out, room = Counter[str](), MAX_TOOLS_BYTES
     for tool in tools:
-        size = _size(tool.tool)
+        size = tool.tool.size
         if tool.tool.name in kept:
             left_out["twice"] += 1
         elif size > room:
@@ -71,7 +71,7 @@ def without_excess(tools: Iterable[ServerTool]) -> Listing:
 
 def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> ServerTool:
     hints = tool.annotations
-    is_harmless = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
+    is_repeatable = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
     return ServerTool(
         tool=Tool(
             name=tool.name,
@@ -79,7 +79,7 @@ def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> Se
             parameters=parameters,
         ),
         server=server.name,
-        may_repeat=is_harmless and tool.name not in server.never_repeat,
+        may_repeat=is_repeatable and tool.name not in server.never_repeat,
     )
 
 
@@ -94,7 +94,3 @@ def _parameters(tool: mcp_types.Tool) -> str | None:
         # Python's parsers accept NaN and Infinity.
         return None
     return None if nests_too_deeply(text.encode()) else text
-
-
-def _size(tool: Tool) -> int:
-    return sum(len(text.encode()) for text in (tool.name, tool.description or "", tool.parameters))

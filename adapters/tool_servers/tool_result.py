@@ -1,8 +1,8 @@
-"""What the model gets of a tool's result, as JSON text."""
+"""What the model gets from a tool's result, as JSON text."""
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from mcp_types import (
     CallToolResult,
@@ -14,10 +14,9 @@ from mcp_types import (
 )
 
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
+from domain.service.tool_outputs import REST_LEFT_OUT
 from domain.service.user_input import nests_too_deeply
 from ports.tool_servers import ToolOutput
-
-_CUT: Final = "\n[The rest of the result was left out, because it is too long.]"
 
 
 def tool_output(result: CallToolResult) -> ToolOutput:
@@ -38,10 +37,10 @@ def text_output(text: str) -> str:
     if len(whole.encode()) <= MAX_TOOL_RESULT_BYTES:
         return whole
     kept = text.encode()[:MAX_TOOL_RESULT_BYTES].decode(errors="ignore")
-    while (excess := len(_json(kept + _CUT).encode()) - MAX_TOOL_RESULT_BYTES) > 0:
+    while (excess := len(_json(kept + REST_LEFT_OUT).encode()) - MAX_TOOL_RESULT_BYTES) > 0:
         # A character has at most six bytes in JSON.
         kept = kept[: -(excess // 6 + 1)]
-    return _json(kept + _CUT)
+    return _json(kept + REST_LEFT_OUT)
 
 
 def _texts(content: list[ContentBlock]) -> Iterator[str]:

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from adapters.turn_hook.hook_bodies import (
+    MAX_HOOK_REPLY_BYTES,
     MAX_INSTRUCTIONS_BYTES,
-    MAX_REPLY_BYTES,
     MAX_URL_CHARACTERS,
     AnswerBody,
     AnsweredOptions,
@@ -58,11 +58,12 @@ _DECODER: Final = msgspec.json.Decoder(AnswerBody)
 
 
 class InvalidAnswer(Exception):
-    """The answer is not what a hook may answer.
+    """The answer is not one that a hook may give.
 
     Attributes:
         reason: a word for what is wrong, such as ``too-long``.
-        field: the path of the field that is wrong, of names that we define; None: the whole answer.
+        field: the path of the wrong field, which consists of names that we define; None: the whole
+            answer.
         explanation: a sentence for the hook's developer. It may repeat names and short values of
             the answer, so it is never logged.
     """
@@ -131,7 +132,7 @@ def _text(text: str | None, field: str, max_bytes: int) -> str | None:
 def _reply(reply: str | None) -> str | None:
     if reply is not None and not reply.strip():
         raise InvalidAnswer("empty", "reply", "A reply has at least one visible character.")
-    return _text(reply, "reply", MAX_REPLY_BYTES)
+    return _text(reply, "reply", MAX_HOOK_REPLY_BYTES)
 
 
 def _passages(passages: Sequence[AnsweredPassage]) -> tuple[Passage, ...]:
@@ -164,8 +165,7 @@ def _tools(
     if len(names) < len(defined):
         raise InvalidAnswer("repeated-name", "tools", "Two tools have the same name.")
     made = tuple(_tool(tool, f"tools[{index}]") for index, tool in defined)
-    size = sum(utf8_length(f"{one.name}{one.description or ''}{one.parameters}") for one in made)
-    if size > MAX_TOOLS_BYTES:
+    if sum(tool.size for tool in made) > MAX_TOOLS_BYTES:
         why = f"Tools have at most {MAX_TOOLS_BYTES:,} bytes together."
         raise InvalidAnswer("too-long", "tools", why)
     return frozenset(tool for tool in tools if isinstance(tool, str)), made

@@ -1,4 +1,4 @@
-"""A hook for Privity: passages from a folder of Markdown, a canned greeting, and two phases.
+"""A hook for Privity: passages from a folder of Markdown, a prepared greeting, and two phases.
 
 PRIVITY_HOOK_SECRET_FILE=hook-secret uvicorn --app-dir examples/rag_hook hook:app --port 8010
 """
@@ -43,7 +43,7 @@ INDEX = index_of(PASSAGES)
 
 
 def search(words: str, limit: int = 3) -> list[dict[str, str]]:
-    """The best passages; every word is a search term of its own, quoted against FTS5's syntax."""
+    """The best passages. Each word is a search term; quotation marks keep it from being syntax."""
     terms = " OR ".join(f'"{word}"' for word in re.findall(r"\w{3,}", words))
     if not terms:
         return []
@@ -56,7 +56,7 @@ def search(words: str, limit: int = 3) -> list[dict[str, str]]:
 
 
 def prepared(question: dict) -> dict:
-    """What the turn needs; the phase is remembered in the state."""
+    """What the turn needs. The state remembers the phase."""
     text = question["message"]["text"]
     words = text.strip(" .!?").lower()
     if words in GREETINGS:

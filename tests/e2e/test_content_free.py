@@ -161,7 +161,7 @@ async def between_leaky_servers(folder: Path) -> AsyncIterator[tuple[ServerProce
     profile.write_text(f'system_prompt = "{PROMPT}"\nwelcome = {{ en = "Hi" }}\n')
     async with (
         leaky_model() as model,
-        fake_hook(*LEAKY_ANSWERS) as hook,
+        fake_hook(*LEAKY_ANSWERS, skips_checks=True) as hook,
         serving(
             ASSISTANT_FILE=str(profile),
             MODEL_BASE_URL=model,

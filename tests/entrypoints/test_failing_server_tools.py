@@ -79,8 +79,8 @@ async def test_a_long_result_is_cut_to_the_room_that_is_left() -> None:
     harness = a_harness(model, tool_servers=servers, budget=Budget(tokens=2_000, reply_tokens=200))
     reply = await reply_after(harness, await harness.send())
 
-    assert "left out because it is too long" in result_of(reply, "a").output
-    assert "left out because it is too long" in result_of(reply, "b").output
+    assert "left out, because it is too long" in result_of(reply, "a").output
+    assert "left out, because it is too long" in result_of(reply, "b").output
     assert reply.text == "Done."
 
 

@@ -16,9 +16,9 @@ from tests.support.hook_server import (
     a_response,
     an_answer,
     fake_hook,
-    free_port,
 )
 from tests.support.native_client import NativeClient
+from tests.support.redis_servers import free_port
 from tests.support.service import UNLIMITED, running_service
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"

@@ -194,6 +194,24 @@ async def test_a_server_that_is_away_delays_nobody_and_keeps_its_earlier_tools()
         }
 
 
+async def test_a_server_that_fails_later_is_asked_again_as_soon_as_a_new_one() -> None:
+    clock = ManualClock()
+    async with odd_tool_server() as server, opened(a_server(server.url), clock=clock) as servers:
+        await offered(servers)
+        server.answers["initialize"] = lambda _: ModelResponse(status=503)
+        await pass_time(clock, RENEWAL)
+        async with asyncio.timeout(60):
+            while not servers.telemetry.fields_of("tools.unavailable"):  # noqa: ASYNC110 - a fake
+                await asyncio.sleep(0)
+
+        del server.answers["initialize"]
+        server.tools = [SEND]
+        await pass_time(clock, FIRST_RETRY)
+        await server.until(partial(has_ended_sessions, server, 2))
+
+        assert await offered(servers) == ["send"]
+
+
 async def test_lists_are_renewed_and_only_changes_are_logged() -> None:
     clock = ManualClock()
     async with odd_tool_server() as server, opened(a_server(server.url), clock=clock) as servers:
