@@ -1,4 +1,4 @@
-"""The settings of the operator's hook, which prepares turns."""
+"""The settings of the operator's hook."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -36,7 +36,7 @@ class HookSettings(ModelSettings):
         HOOK_SECRETS,
         (),
         "Secret that signs the requests to the hook, `whsec_…`. `privity new-hook-secret` creates "
-        "one. During a rotation, two, separated by a comma.",
+        "one. During a rotation, set two, separated by a comma.",
         secret=True,
         shown="with PRIVITY_HOOK_URL: required",
     )
@@ -51,7 +51,7 @@ class HookSettings(ModelSettings):
         "PRIVITY_HOOK_TIMEOUT_SECONDS",
         seconds(0.1, 120),
         timedelta(seconds=10),
-        "Maximum wait for the whole answer of the hook, a retry included.",
+        "Maximum time to wait for the hook's whole answer, including a retry.",
     )
     hook_connect_timeout: timedelta = setting(
         "PRIVITY_HOOK_CONNECT_TIMEOUT_SECONDS",
@@ -63,7 +63,7 @@ class HookSettings(ModelSettings):
         "PRIVITY_HOOK_MESSAGES",
         whole_number(0, 100),
         0,
-        "How many messages before the newest one the hook gets.",
+        "How many earlier messages the hook gets along with the newest one.",
     )
     hook_ca_file: Path | None = setting(
         "PRIVITY_HOOK_CA_FILE",
@@ -95,7 +95,7 @@ class HookSettings(ModelSettings):
         if self.hook_url and not self.hook_keys:
             yield (
                 "PRIVITY_HOOK_URL needs PRIVITY_HOOK_SECRET. Create one with "
-                "`privity new-hook-secret`, and give it to the hook, too."
+                "`privity new-hook-secret`, and give it to the hook as well."
             )
         if self.hook_keys and not self.hook_url:
             yield "PRIVITY_HOOK_SECRET is set, but PRIVITY_HOOK_URL is not."

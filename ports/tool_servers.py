@@ -14,7 +14,7 @@ class ServerTool:
 
     Attributes:
         server: the server's name in the assistant's file.
-        may_repeat: whether a call may be sent again if its outcome is unknown.
+        may_repeat: whether a call may be sent a second time if the first attempt fails.
     """
 
     tool: Tool
@@ -41,16 +41,17 @@ class ToolServers(Protocol):
     """All tool servers in the assistant's file."""
 
     async def tools(self) -> Sequence[ServerTool]:
-        """The tools that may be offered, from a memory that is renewed now and then.
+        """The tools that may be offered, as each server has listed them last.
 
-        A server that cannot be reached contributes none, or those it had before. Nothing is raised.
+        A server that cannot be reached has those that it listed before, or none. Nothing is raised.
         """
         ...
 
     async def call(self, tool: ServerTool, arguments: str) -> ToolOutput:
         """Run the tool; ``arguments`` is the JSON text of an object.
 
-        A failure is an output, because the model has to learn of it. Nothing is raised. Cancelling
-        the call returns at once; the server is then told, and the connection closed.
+        A failure is an output, because the model has to learn of it; so is a tool that takes longer
+        than the assistant's file allows. Nothing is raised. Cancelling the call returns at once;
+        the server is then told, and the connection closed.
         """
         ...

@@ -3,7 +3,7 @@
     HookError                the hook failed
     ├── HookUnavailable      no connection, or a response that is not a success
     ├── HookTimedOut         it did not answer in time
-    └── HookAnswerInvalid    its answer is not what it may answer
+    └── HookAnswerInvalid    its answer is invalid
 
 A branch of ``ports.errors.PortError``.
 """
@@ -77,7 +77,7 @@ class HookTimedOut(HookError):
 
 
 class HookAnswerInvalid(HookError):
-    """The hook answered with something that it may not answer."""
+    """The hook's answer is invalid, or the prompt has no room for it."""
 
     code = "hook_answer_invalid"
     message = "The service that prepares the reply sent an invalid answer."

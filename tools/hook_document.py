@@ -16,13 +16,13 @@ FILE: Final = Path(__file__).parent.parent / "docs" / "hook.openapi.json"
 _JSON: Final = "application/json"
 _DESCRIPTION: Final = """\
 What Privity asks your hook before each reply. Implement this one operation at the URL that you \
-set as PRIVITY_HOOK_URL; the path is yours to choose.
+set as PRIVITY_HOOK_URL. You choose the path.
 
-Requests are signed as in Standard Webhooks: verify them with one of its libraries and the secret \
+Requests are signed as in Standard Webhooks. Verify them with one of its libraries and the secret \
 in PRIVITY_HOOK_SECRET. A repeated request has the same `webhook-id`.
 """
 _HEADERS: Final = {
-    "webhook-id": "The id of the turn. A repeated request has the same.",
+    "webhook-id": "The id of the turn. It is the same in a repeated request.",
     "webhook-timestamp": "When the request was signed, in seconds since 1970.",
     "webhook-signature": "One or more signatures (`v1,` and base64), separated by spaces.",
 }
@@ -73,7 +73,9 @@ def _operation(question: Any, answer: Any) -> dict[str, Any]:
                 "description": "What you want for this turn.",
                 "content": {_JSON: {"schema": answer, "example": dict(SAMPLE_ANSWER)}},
             },
-            "204": {"description": "Nothing: the model is asked as without a hook."},
+            "204": {
+                "description": "You want nothing. The model is asked as if there were no hook."
+            },
             "4XX": {"description": "A failure. Answer 401 if the signature is not valid."},
             "5XX": {
                 "description": "A failure. After 502, 503 and 504, the request is repeated once."

@@ -16,7 +16,6 @@ from adapters.assistant_profile.toml_values import (
 )
 from adapters.assistant_profile.tool_servers_table import server_problems, tool_servers
 from domain.model.limits import MAX_TOOLS_BYTES
-from domain.model.message import utf8_length
 from domain.model.prompt import Tool
 from domain.model.tool_settings import DEFAULT_MAX_STEPS, DEFAULT_TOOL_TIMEOUT, ToolSettings
 
@@ -71,7 +70,7 @@ def _client_problems(tools: Any) -> Iterator[str]:
     yield from problems
     for name in repeated(tool.get("name") for tool in tools):
         yield f"tools.client has two tools with the name {name}."
-    if not problems and _size(map(_tool, tools)) > MAX_TOOLS_BYTES:
+    if not problems and sum(_tool(tool).size for tool in tools) > MAX_TOOLS_BYTES:
         yield _TOO_LARGE
 
 
@@ -104,10 +103,4 @@ def _parameters(tool: Mapping[str, Any]) -> str | None:
 def _tool(tool: Mapping[str, Any]) -> Tool:
     return Tool(
         name=tool["name"], parameters=_parameters(tool) or "{}", description=tool["description"]
-    )
-
-
-def _size(tools: Iterator[Tool]) -> int:
-    return sum(
-        utf8_length(tool.name + tool.parameters + (tool.description or "")) for tool in tools
     )

@@ -142,7 +142,7 @@ def _data(tag: str, meaning: str, json_text: str) -> str:
 def _chat_messages(prompt: Prompt) -> Iterator[dict[str, Any]]:
     """The messages; the user's first begins with the summary, the newest with the turn's data.
 
-    All of it stems from what people wrote. So it must not have the authority of a system message.
+    People wrote all of this data, so it must not have the authority of a system message.
     """
     of_users = _numbers_of_users(prompt.messages)
     for message in prompt.messages:

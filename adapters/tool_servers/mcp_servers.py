@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import timedelta
+from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ from mcp_types import jsonrpc as codes
 
 from adapters.tool_servers.mcp_session import (
     UNKNOWN,
-    Agreed,
+    Agreement,
     SessionFailed,
     Sessions,
     open_sessions,
@@ -41,28 +42,33 @@ from ports.clock import Clock
 from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput
 
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 RENEWAL: Final = timedelta(minutes=5)
-"""How old a list of tools gets."""
+"""After this time, a server is asked for its tools again."""
 FIRST_RETRY: Final = timedelta(seconds=5)
-"""When a server that could not be reached is asked again; each time later, up to ``RENEWAL``."""
+"""The shortest pause between two requests for the tools of a server.
+
+If a server does not list its tools, the pause doubles each time, up to ``RENEWAL``.
+"""
 
 _LISTING_TIMEOUT: Final = timedelta(seconds=15)
 _PATIENCE: Final = timedelta(seconds=3)
 _MAX_PAGES: Final = 50
 _LIBRARIES: Final = ("mcp", "mcp_types", "httpx2", "httpcore2", "client")
 
-_NO_ANSWER: Final = "It is unknown whether the call had an effect."
-_MESSAGES: Final[Mapping[str, str]] = {
-    "unreachable": "The tool cannot be reached. The call was not made.",
-    "lost": f"The connection to the tool was lost. {_NO_ANSWER}",
-    "timeout": f"The tool did not answer in time. {_NO_ANSWER}",
-    "too-large": f"The answer of the tool is too large. {_NO_ANSWER}",
-    "unknown": "There is no such tool.",
-    "arguments": "The arguments are not a JSON object. The call was not made.",
-}
-_UNUSABLE: Final = f"The tool did not give a usable answer. {_NO_ANSWER}"
+_UNKNOWN_EFFECT: Final = "It is unknown whether the call had an effect."
+_MESSAGES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unreachable": "The tool was not run, because its server cannot be reached.",
+        "lost": f"The connection to the tool was lost. {_UNKNOWN_EFFECT}",
+        "timeout": f"The tool did not answer in time. {_UNKNOWN_EFFECT}",
+        "too-large": f"The answer of the tool is too large. {_UNKNOWN_EFFECT}",
+        "unknown": "There is no such tool.",
+        "arguments": "The tool was not run, because its arguments are not a JSON object.",
+    }
+)
+_UNUSABLE: Final = f"The tool did not give a usable answer. {_UNKNOWN_EFFECT}"
 
 
 class _Server:
@@ -72,7 +78,7 @@ class _Server:
         self.sessions = sessions
         self.name = sessions.server.name
         self.host = urlsplit(sessions.server.url).netloc.rpartition("@")[2]
-        self.agreed: Agreed = UNKNOWN
+        self.agreement: Agreement = UNKNOWN
         self.listing: Listing | None = None
         self.was_asked = asyncio.Event()
         self.is_outdated = asyncio.Event()
@@ -93,7 +99,7 @@ class McpToolServers:
         self._first_lists: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def listing(self) -> AsyncIterator[None]:
+    async def running(self) -> AsyncIterator[None]:
         """The lists are kept up to date only while this is open."""
         tasks = [asyncio.create_task(self._keep_listed(each)) for each in self._servers.values()]
         self._first_lists = asyncio.create_task(self._await_first_lists())
@@ -118,7 +124,7 @@ class McpToolServers:
         if values is None:
             return _failed("arguments")
         try:
-            return await self._within(self._timeout, _call_again(server, tool, values))
+            return await self._within(self._timeout, _call_with_retry(server, tool, values))
         except SessionFailed as failed:
             return _failed(failed.reason, failed.rejection)
 
@@ -127,7 +133,7 @@ class McpToolServers:
         with suppress(SessionFailed):
             await self._within(_PATIENCE, asyncio.gather(*waits))
 
-    async def _within(self, limit: timedelta, work: Awaitable[Answer]) -> Answer:
+    async def _within(self, limit: timedelta, work: Awaitable[_Answer]) -> _Answer:
         """The result of ``work``, which is cancelled if it takes too long.
 
         Raises:
@@ -145,11 +151,12 @@ class McpToolServers:
             timer.cancel()
 
     async def _keep_listed(self, server: _Server) -> None:
-        pause = FIRST_RETRY
+        retry = FIRST_RETRY
         while True:
             is_listed = await self._list(server)
             server.was_asked.set()
-            pause = RENEWAL if is_listed else min(pause * 2, RENEWAL)
+            pause = RENEWAL if is_listed else retry
+            retry = FIRST_RETRY if is_listed else min(retry * 2, RENEWAL)
             # A model that asks for tools that do not exist must not cause a list for each.
             await self._clock.sleep(FIRST_RETRY)
             server.is_outdated.clear()
@@ -170,11 +177,11 @@ class McpToolServers:
         """Ask the server for its tools; returns whether it answered."""
         try:
             asking = server.sessions.run(_all_tools, UNKNOWN)
-            listed, agreed = await self._within(_LISTING_TIMEOUT, asking)
+            listed, agreement = await self._within(_LISTING_TIMEOUT, asking)
         except SessionFailed as failed:
             self._emit_unavailable(server, failed)
             return False
-        server.agreed = agreed
+        server.agreement = agreement
         found = listing(server.sessions.server, listed)
         if found != server.listing:
             server.listing = found
@@ -221,7 +228,7 @@ async def open_mcp_servers(
         tool_servers = McpToolServers(
             servers, timeout=settings.timeout, clock=clock, telemetry=telemetry
         )
-        await stack.enter_async_context(tool_servers.listing())
+        await stack.enter_async_context(tool_servers.running())
         yield tool_servers
 
 
@@ -246,8 +253,8 @@ async def _all_tools(session: ClientSession) -> list[Tool]:
     return tools[:MAX_LISTED_TOOLS]
 
 
-async def _call_again(server: _Server, tool: ServerTool, values: dict[str, Any]) -> ToolOutput:
-    """Run the tool; once more if that can help and may be done.
+async def _call_with_retry(server: _Server, tool: ServerTool, values: dict[str, Any]) -> ToolOutput:
+    """Run the tool; once more if the tool may be repeated and that may help.
 
     Raises:
         SessionFailed: there is no result.
@@ -282,7 +289,7 @@ async def _call(server: _Server, tool: ServerTool, values: dict[str, Any]) -> To
         return await session.send_request(request, CallToolResult)
 
     try:
-        result, _ = await server.sessions.run(call, server.agreed)
+        result, _ = await server.sessions.run(call, server.agreement)
     except SessionFailed as failed:
         if failed.code in (codes.INVALID_PARAMS, codes.METHOD_NOT_FOUND):
             server.is_outdated.set()

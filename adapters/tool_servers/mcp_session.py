@@ -24,7 +24,7 @@ from adapters.outgoing_http.http_proxy import proxy_for
 from adapters.tool_servers.http_exchange import MAX_RECEIVED_BYTES, HttpExchange
 from domain.model.tool_settings import McpServer
 
-Answer = TypeVar("Answer")
+_Answer = TypeVar("_Answer")
 
 _CONNECT_SECONDS: Final = 5.0
 
@@ -38,6 +38,7 @@ class SessionFailed(Exception):
         is_transient: whether the same request may succeed a moment later.
         rejection: what a server says about a request that it rejected; None if there is no answer.
             It may repeat arguments, so it is for the model only.
+        code: the JSON-RPC code of the error that the server answered; None if it answered none.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class SessionFailed(Exception):
 
 
 @frozen(kw_only=True)
-class Agreed:
+class Agreement:
     """What an earlier session agreed on with the server, so that later ones need not ask.
 
     Attributes:
@@ -69,7 +70,7 @@ class Agreed:
     discovered: DiscoverResult | None = None
 
 
-UNKNOWN: Final = Agreed(mode="auto")
+UNKNOWN: Final = Agreement(mode="auto")
 
 
 @frozen(kw_only=True)
@@ -81,8 +82,8 @@ class Sessions:
     _tasks: set["asyncio.Task[None]"] = field(factory=set)
 
     async def run(
-        self, work: Callable[[ClientSession], Awaitable[Answer]], agreed: Agreed
-    ) -> tuple[Answer, Agreed]:
+        self, work: Callable[[ClientSession], Awaitable[_Answer]], agreement: Agreement
+    ) -> tuple[_Answer, Agreement]:
         """The answer of ``work`` in a new session, and what the session agreed on.
 
         The session ends in the background: the answer does not wait for it.
@@ -90,9 +91,9 @@ class Sessions:
         Raises:
             SessionFailed: there is no answer.
         """
-        answered: asyncio.Future[tuple[Answer, Agreed]] = asyncio.Future()
+        answered: asyncio.Future[tuple[_Answer, Agreement]] = asyncio.Future()
         exchange = HttpExchange(self._connections)
-        task = asyncio.create_task(self._session(work, agreed, exchange, answered))
+        task = asyncio.create_task(self._session(work, agreement, exchange, answered))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         try:
@@ -111,16 +112,16 @@ class Sessions:
 
     async def _session(
         self,
-        work: Callable[[ClientSession], Awaitable[Answer]],
-        agreed: Agreed,
+        work: Callable[[ClientSession], Awaitable[_Answer]],
+        agreement: Agreement,
         exchange: HttpExchange,
-        answered: "asyncio.Future[tuple[Answer, Agreed]]",
+        answered: "asyncio.Future[tuple[_Answer, Agreement]]",
     ) -> None:
         try:
-            async with self._client(agreed, exchange) as client:
+            async with self._client(agreement, exchange) as client:
                 answer = await work(client.session)
                 if not answered.done():
-                    answered.set_result((answer, _agreed(client)))
+                    answered.set_result((answer, _agreement(client)))
                 exchange.is_abandoned = True
         except Exception as error:  # noqa: BLE001 - the library raises the exceptions of many others
             if not answered.done():
@@ -131,7 +132,7 @@ class Sessions:
                 # If the caller was cancelled, nobody asks for the exception.
                 answered.exception()
 
-    def _client(self, agreed: Agreed, exchange: HttpExchange) -> Client:
+    def _client(self, agreement: Agreement, exchange: HttpExchange) -> Client:
         http = httpx2.AsyncClient(
             transport=exchange,
             headers={
@@ -147,8 +148,8 @@ class Sessions:
         )
         return Client(
             transport,
-            mode=agreed.mode,
-            prior_discover=agreed.discovered,
+            mode=agreement.mode,
+            prior_discover=agreement.discovered,
             client_info=Implementation(name="privity", version=_own_version()),
             cache=None,
         )
@@ -180,11 +181,11 @@ async def open_sessions(server: McpServer) -> AsyncIterator[Sessions]:
             await sessions.close()
 
 
-def _agreed(client: Client) -> Agreed:
+def _agreement(client: Client) -> Agreement:
     discovered = client.session.discover_result
     if discovered is None:
-        return Agreed(mode="legacy")
-    return Agreed(mode=client.protocol_version, discovered=discovered)
+        return Agreement(mode="legacy")
+    return Agreement(mode=client.protocol_version, discovered=discovered)
 
 
 def _session_failed(error: Exception, exchange: HttpExchange) -> SessionFailed:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Final
 
 from adapters.outgoing_http.server_problem import ServerProblem
 from domain.model.tool_settings import ToolSettings
@@ -9,7 +10,7 @@ from ports.clock import Clock
 from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput, ToolServers
 
-_NOT_INSTALLED = (
+_NOT_INSTALLED: Final = (
     "ASSISTANT_FILE: tools.mcp needs the package mcp, which is not installed. Install it with: "
     "pip install 'privity[mcp]'"
 )

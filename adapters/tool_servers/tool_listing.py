@@ -58,7 +58,7 @@ def without_excess(tools: Iterable[ServerTool]) -> Listing:
     kept: dict[str, ServerTool] = {}
     left_out, room = Counter[str](), MAX_TOOLS_BYTES
     for tool in tools:
-        size = _size(tool.tool)
+        size = tool.tool.size
         if tool.tool.name in kept:
             left_out["twice"] += 1
         elif size > room:
@@ -71,7 +71,7 @@ def without_excess(tools: Iterable[ServerTool]) -> Listing:
 
 def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> ServerTool:
     hints = tool.annotations
-    is_harmless = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
+    is_repeatable = hints is not None and bool(hints.read_only_hint or hints.idempotent_hint)
     return ServerTool(
         tool=Tool(
             name=tool.name,
@@ -79,17 +79,18 @@ def _server_tool(server: McpServer, tool: mcp_types.Tool, parameters: str) -> Se
             parameters=parameters,
         ),
         server=server.name,
-        may_repeat=is_harmless and tool.name not in server.never_repeat,
+        may_repeat=is_repeatable and tool.name not in server.never_repeat,
     )
 
 
 def _parameters(tool: mcp_types.Tool) -> str | None:
-    """The JSON Schema of the arguments; None if it is not one of an object."""
-    if tool.input_schema.get("type", "object") != "object":
+    """The JSON Schema of the arguments; None if it is not one of an object, or no JSON."""
+    schema = tool.input_schema
+    if schema.get("type", "object") != "object":
         return None
-    text = json.dumps(tool.input_schema, ensure_ascii=False, separators=(",", ":"))
+    try:
+        text = json.dumps(schema, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        # Python's parsers accept NaN and Infinity.
+        return None
     return None if nests_too_deeply(text.encode()) else text
-
-
-def _size(tool: Tool) -> int:
-    return sum(len(text.encode()) for text in (tool.name, tool.description or "", tool.parameters))

@@ -1,8 +1,8 @@
-"""What the model gets of a tool's result, as JSON text."""
+"""What the model gets from a tool's result, as JSON text."""
 
 import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any
 
 from mcp_types import (
     CallToolResult,
@@ -14,10 +14,9 @@ from mcp_types import (
 )
 
 from domain.model.limits import MAX_TOOL_RESULT_BYTES
+from domain.service.tool_outputs import REST_LEFT_OUT
 from domain.service.user_input import nests_too_deeply
 from ports.tool_servers import ToolOutput
-
-_CUT: Final = "\n[The rest of the result was left out, because it is too long.]"
 
 
 def tool_output(result: CallToolResult) -> ToolOutput:
@@ -27,7 +26,7 @@ def tool_output(result: CallToolResult) -> ToolOutput:
     if not text and structured is not None:
         text = _json(structured)
         encoded = text.encode()
-        if len(encoded) <= MAX_TOOL_RESULT_BYTES and not nests_too_deeply(encoded):
+        if len(encoded) <= MAX_TOOL_RESULT_BYTES and _can_be_shown(structured, encoded):
             return ToolOutput(output=text, failed=result.is_error)
     return ToolOutput(output=text_output(text), failed=result.is_error)
 
@@ -38,10 +37,10 @@ def text_output(text: str) -> str:
     if len(whole.encode()) <= MAX_TOOL_RESULT_BYTES:
         return whole
     kept = text.encode()[:MAX_TOOL_RESULT_BYTES].decode(errors="ignore")
-    while (excess := len(_json(kept + _CUT).encode()) - MAX_TOOL_RESULT_BYTES) > 0:
+    while (excess := len(_json(kept + REST_LEFT_OUT).encode()) - MAX_TOOL_RESULT_BYTES) > 0:
         # A character has at most six bytes in JSON.
         kept = kept[: -(excess // 6 + 1)]
-    return _json(kept + _CUT)
+    return _json(kept + REST_LEFT_OUT)
 
 
 def _texts(content: list[ContentBlock]) -> Iterator[str]:
@@ -58,6 +57,15 @@ def _texts(content: list[ContentBlock]) -> Iterator[str]:
                 yield "[A file was left out.]"
         else:
             yield f"[{'An image' if block.type == 'image' else 'A sound'} was left out.]"
+
+
+def _can_be_shown(value: Any, encoded: bytes) -> bool:
+    """Whether clients can read it as JSON, which has no NaN, Infinity or endless nesting."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except ValueError:
+        return False
+    return not nests_too_deeply(encoded)
 
 
 def _json(value: Any) -> str:

@@ -8,8 +8,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from adapters.turn_hook.hook_bodies import (
+    MAX_HOOK_REPLY_BYTES,
     MAX_INSTRUCTIONS_BYTES,
-    MAX_REPLY_BYTES,
     MAX_URL_CHARACTERS,
     AnswerBody,
     AnsweredOptions,
@@ -32,7 +32,13 @@ _URL: Final = re.compile(
     r"https?://[^\s/?#\\@\x00-\x20\x7f]+([/?#][^\s\x00-\x20\x7f]*)?", re.IGNORECASE
 )
 _PATH: Final = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_MISSING: Final = re.compile(r"missing required field `(?P<name>[^`]*)`")
+_MISSING: Final = re.compile(r"^Object missing required field `(?P<name>[^`]*)`")
+_INDEX: Final = re.compile(r"\[\d{1,3}\]")
+_NAMES: Final = frozenset(
+    field.encode_name
+    for body in (AnswerBody, AnsweredPassage, AnsweredTool, AnsweredOptions, ChosenTool)
+    for field in msgspec.structs.fields(body)
+)
 _REASONS: Final = (
     ("unknown field", "unknown-field"),
     ("missing required field", "missing-field"),
@@ -52,11 +58,12 @@ _DECODER: Final = msgspec.json.Decoder(AnswerBody)
 
 
 class InvalidAnswer(Exception):
-    """The answer is not what a hook may answer.
+    """The answer is not one that a hook may give.
 
     Attributes:
         reason: a word for what is wrong, such as ``too-long``.
-        field: the path of the field that is wrong, of names that we define; None: the whole answer.
+        field: the path of the wrong field, which consists of names that we define; None: the whole
+            answer.
         explanation: a sentence for the hook's developer. It may repeat names and short values of
             the answer, so it is never logged.
     """
@@ -107,7 +114,9 @@ def _invalid(text: str) -> InvalidAnswer:
     if missing:
         path = f"{path}.{missing['name']}".lstrip(".")
     reason = next((word for part, word in _REASONS if part in text), "wrong-type")
-    return InvalidAnswer(reason, path or None, _PATH.sub("", text))
+    # The name of an unknown field may look like the end of such a message.
+    is_ours = all(name in _NAMES for name in _INDEX.sub("", path).split("."))
+    return InvalidAnswer(reason, path if is_ours else None, _PATH.sub("", text))
 
 
 def _text(text: str | None, field: str, max_bytes: int) -> str | None:
@@ -123,7 +132,7 @@ def _text(text: str | None, field: str, max_bytes: int) -> str | None:
 def _reply(reply: str | None) -> str | None:
     if reply is not None and not reply.strip():
         raise InvalidAnswer("empty", "reply", "A reply has at least one visible character.")
-    return _text(reply, "reply", MAX_REPLY_BYTES)
+    return _text(reply, "reply", MAX_HOOK_REPLY_BYTES)
 
 
 def _passages(passages: Sequence[AnsweredPassage]) -> tuple[Passage, ...]:
@@ -156,8 +165,7 @@ def _tools(
     if len(names) < len(defined):
         raise InvalidAnswer("repeated-name", "tools", "Two tools have the same name.")
     made = tuple(_tool(tool, f"tools[{index}]") for index, tool in defined)
-    size = sum(utf8_length(f"{one.name}{one.description or ''}{one.parameters}") for one in made)
-    if size > MAX_TOOLS_BYTES:
+    if sum(tool.size for tool in made) > MAX_TOOLS_BYTES:
         why = f"Tools have at most {MAX_TOOLS_BYTES:,} bytes together."
         raise InvalidAnswer("too-long", "tools", why)
     return frozenset(tool for tool in tools if isinstance(tool, str)), made
@@ -207,10 +215,10 @@ def _json(raw: Raw, field: str, max_bytes: int) -> tuple[Any, str]:
         why = f"JSON can be nested at most {MAX_JSON_DEPTH} levels deep."
         raise InvalidAnswer("nested-too-deeply", field, why)
     try:
-        value = msgspec.json.decode(json)
         text = msgspec.json.format(json, indent=-1).decode()
+        if len(text) > max_bytes or utf8_length(text) > max_bytes:
+            raise InvalidAnswer("too-long", field, f"At most {max_bytes:,} bytes are possible.")
+        # Only now: a megabyte of small values takes long to decode.
+        return msgspec.json.decode(json), text
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidAnswer("not-json", field, str(error)) from None
-    if utf8_length(text) > max_bytes:
-        raise InvalidAnswer("too-long", field, f"At most {max_bytes:,} bytes are possible.")
-    return value, text

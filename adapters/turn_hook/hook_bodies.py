@@ -18,14 +18,15 @@ from domain.model.preparation import Question
 from domain.model.prompt import Effort, Verbosity
 
 MAX_INSTRUCTIONS_BYTES: Final = 32_768
-MAX_REPLY_BYTES: Final = 65_536
+MAX_HOOK_REPLY_BYTES: Final = 65_536
 MAX_TITLE_CHARACTERS: Final = 300
 MAX_URL_CHARACTERS: Final = 2_048
 MAX_TOOLS: Final = 128
 MAX_DESCRIPTION_CHARACTERS: Final = 4_096
 _MAX_STOP_TEXTS: Final = 4
 _MAX_SEED: Final = 2**63 - 1
-_TOOL_NAME: Final = r"^[A-Za-z0-9_-]{1,64}$"
+_TOOL_NAME: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+"""A regular expression of Python's and of JSON Schema's. Python's ``$`` may precede a newline."""
 
 
 class NewMessage(Struct, kw_only=True):
@@ -50,17 +51,20 @@ class QuestionBody(Struct, rename="camel", kw_only=True):
     turn_id: Annotated[
         str,
         Meta(
-            description="The id of the turn, as in `webhook-id`. A repeated request has the same."
+            description="The id of the turn, as in `webhook-id`. It is the same in a repeated "
+            "request."
         ),
     ]
     conversation: Annotated[
         str,
         Meta(
-            description="A digest that stands for the conversation. It is the same in each of its "
-            "turns, and means nothing elsewhere."
+            description="A digest that stands for the conversation, the same in all of its turns. "
+            "It means nothing outside the hook."
         ),
     ]
-    turn: Annotated[int, Meta(ge=1, description="The number of the turn.")]
+    turn: Annotated[
+        int, Meta(ge=1, description="The number of the turn in the conversation, from 1.")
+    ]
     kind: Annotated[
         Literal["message", "regenerate", "continue", "tool-results"],
         Meta(description="Why the model is about to be asked."),
@@ -70,12 +74,21 @@ class QuestionBody(Struct, rename="camel", kw_only=True):
     page_context: Annotated[Any, Meta(description="JSON about the page the user is on, or null.")]
     messages: Annotated[
         list[EarlierMessage],
-        Meta(description="The newest messages before it, oldest first: PRIVITY_HOOK_MESSAGES."),
+        Meta(
+            description="Messages before the newest message of the user, oldest first; at most as "
+            "many as PRIVITY_HOOK_MESSAGES."
+        ),
     ]
     summary: Annotated[
-        str | None, Meta(description="Summary of the messages that the model no longer sees.")
+        str | None,
+        Meta(
+            description="Summary of the messages that the model no longer sees, or null. It does "
+            "not depend on PRIVITY_HOOK_MESSAGES."
+        ),
     ]
-    state: Annotated[Any, Meta(description="What the hook answered as `state` before, or null.")]
+    state: Annotated[
+        Any, Meta(description="The newest `state` that the hook has answered with, or null.")
+    ]
 
 
 class AnsweredPassage(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -107,7 +120,7 @@ class ChosenTool(Struct, kw_only=True, forbid_unknown_fields=True):
 
 
 class AnsweredOptions(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
-    """Options of the reply, where the caller has set none."""
+    """Options of the reply. An option that the caller has set takes precedence."""
 
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
@@ -123,7 +136,7 @@ class AnsweredOptions(Struct, rename="camel", kw_only=True, forbid_unknown_field
 
 
 class AnswerBody(Struct, rename="camel", kw_only=True, forbid_unknown_fields=True):
-    """What the hook wants for this turn. Every member is optional; so is the body, with 204."""
+    """What the hook wants for this turn. Every member is optional. With 204, there is no body."""
 
     instructions: Annotated[
         str | None,
@@ -143,7 +156,7 @@ class AnswerBody(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
         str | None,
         Meta(
             description="The whole reply; the model is then not asked. At most "
-            f"{MAX_REPLY_BYTES:,} bytes."
+            f"{MAX_HOOK_REPLY_BYTES:,} bytes."
         ),
     ] = None
     tools: Annotated[
@@ -153,17 +166,18 @@ class AnswerBody(Struct, rename="camel", kw_only=True, forbid_unknown_fields=Tru
         ]
         | None,
         Meta(
-            description="The tools that the model may call: names of tools in the assistant's "
-            "file, and definitions of others, which the client runs. If it is left out, all tools "
-            f"of the file. At most {MAX_TOOLS_BYTES:,} bytes."
+            description="The tools that the model may call. A name stands for a tool that the "
+            "assistant's file declares or that one of its tool servers has. A definition adds a "
+            "tool, which the client runs. If it is left out, the model may call all tools of the "
+            f"file and its servers. At most {MAX_TOOLS_BYTES:,} bytes."
         ),
     ] = None
     options: AnsweredOptions | None = None
     state: Annotated[
         Raw | UnsetType,
         Meta(
-            description="Any JSON, kept with the conversation and sent with its next turn; null "
-            "removes it. If it is left out, it stays as it was. At most "
+            description="Any JSON. It is kept with the conversation and sent with its next turn. "
+            "Null removes the state. If the member is left out, the state stays as it is. At most "
             f"{MAX_HOOK_STATE_BYTES:,} bytes."
         ),
     ] = UNSET

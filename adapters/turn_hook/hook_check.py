@@ -5,16 +5,19 @@ from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final
 
-from attrs import asdict, evolve
+import msgspec
+from attrs import evolve
 
 from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.turn_hook.hook_answer import InvalidAnswer
+from adapters.turn_hook.hook_bodies import AnsweredOptions
+from adapters.turn_hook.hook_connection import MAX_ANSWER_BYTES
 from adapters.turn_hook.hook_sample import sample_question
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.http_hook import open_hook
 from domain.model.message import utf8_length
 from domain.model.preparation import Preparation
-from domain.model.prompt import DEFAULT_OPTIONS
+from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
 from ports.clock import Clock
 from ports.findings import Finding, Level
 from ports.turn_hook import HookAnswerInvalid, HookError, HookTimedOut
@@ -31,10 +34,10 @@ _BY_REASON: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
             "Start the hook, or correct the host and port in PRIVITY_HOOK_URL.",
         ),
         "unreachable": ("the network does not reach it", _CHECK_URL),
-        "timeout": ("it accepts no connection in time", _CHECK_URL),
+        "timeout": ("it does not accept a connection in time", _CHECK_URL),
         "closed": (
             "it closed the connection without an answer",
-            "Look into its log. If it uses TLS, PRIVITY_HOOK_URL must begin with https://.",
+            "Look at its log. If it uses TLS, PRIVITY_HOOK_URL must begin with https://.",
         ),
         "not-http": ("it does not answer with HTTP/1.1", _CHECK_URL),
         "no-tls": ("it does not use TLS", "Use http:// in PRIVITY_HOOK_URL, or set up TLS."),
@@ -57,7 +60,10 @@ _BY_REASON: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         ),
         "certificate-invalid": ("its certificate is not valid", "Check it with openssl verify."),
         "proxy-unreachable": ("the HTTP proxy cannot be reached", "Check HTTPS_PROXY."),
-        "proxy-refused": ("the HTTP proxy refuses", "Check HTTPS_PROXY, or set NO_PROXY."),
+        "proxy-refused": (
+            "the HTTP proxy refuses the connection",
+            "Check HTTPS_PROXY, or set NO_PROXY.",
+        ),
         "redirect": (
             "it redirects to another address",
             "Set PRIVITY_HOOK_URL to that address. Often only a / at the end is different.",
@@ -66,8 +72,8 @@ _BY_REASON: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 )
 _ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        "too-large": "the answer has more than 1,048,576 bytes",
-        "encoded": "the answer is compressed, although the request asks for identity",
+        "too-large": f"the answer has more than {MAX_ANSWER_BYTES:,} bytes",
+        "encoded": "the answer is compressed, although the request does not allow that",
         "content-type": "the content type of the answer is not application/json",
         "not-json": "the answer is not JSON",
     }
@@ -77,8 +83,7 @@ _ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
 async def hook_findings(server: HookServer, clock: Clock, *, turn_id: str) -> list[Finding]:
     """What there is to say about the hook: at least one finding, with the topic ``hook``.
 
-    The sample question is asked twice: with a valid signature, and with one that a hook must
-    refuse.
+    The sample question is sent twice: with a valid signature, and with one that a hook must refuse.
     """
     try:
         async with open_hook(server, clock) as hook:
@@ -94,7 +99,7 @@ async def hook_findings(server: HookServer, clock: Clock, *, turn_id: str) -> li
 
 
 async def _signature_finding(server: HookServer, clock: Clock, turn_id: str) -> Finding:
-    """Whether the hook refuses what another sender signed."""
+    """Whether the hook refuses a request that another sender has signed."""
     strange = evolve(server, keys=(b"the key of another sender",))
     try:
         async with open_hook(strange, clock) as hook:
@@ -102,10 +107,10 @@ async def _signature_finding(server: HookServer, clock: Clock, turn_id: str) -> 
     except HookError as error:
         status = error.details.status
         if status is not None and status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return Finding(Level.GOOD, _SIGNATURE, f"a wrong one is refused (status {status})")
-        why = f"a wrong one is refused, but not with status 401 ({status or error.details.reason})"
-        return Finding(Level.WARNING, _SIGNATURE, why, "Answer 401 if it is not valid.")
-    text = "the hook accepts a wrong one, so anybody who reaches it can ask it"
+            return Finding(Level.GOOD, _SIGNATURE, f"it refuses a wrong one (status {status})")
+        why = f"it refuses a wrong one, but not with status 401 ({status or error.details.reason})"
+        return Finding(Level.WARNING, _SIGNATURE, why, "Answer 401 if the signature is not valid.")
+    text = "it accepts a wrong signature, so anybody who can reach it can use it"
     advice = "Verify it with a library of Standard Webhooks (docs/pipeline.md)."
     return Finding(Level.WARNING, _SIGNATURE, text, advice)
 
@@ -132,7 +137,7 @@ def _of_answer(error: HookAnswerInvalid) -> tuple[str, str]:
     if field:
         return f"{field} in the answer is not valid ({reason})", explanation
     why = _ANSWERS.get(reason, f"the answer is not valid ({reason})")
-    return why, explanation or "docs/hook.openapi.json describes it."
+    return why, explanation or "docs/hook.openapi.json describes the answer."
 
 
 def _of_status(status: int | None) -> tuple[str, str]:
@@ -142,7 +147,7 @@ def _of_status(status: int | None) -> tuple[str, str]:
     if status in _NO_SUCH_PATH:
         why = f"it does not accept POST at this path (status {status})"
         return why, "Correct the path in PRIVITY_HOOK_URL."
-    return f"it answers with status {status}", "Look into the log of the hook."
+    return f"it answers with status {status}", "Look at the log of the hook."
 
 
 def _understood(preparation: Preparation) -> Iterator[Finding]:
@@ -172,10 +177,20 @@ def _tools_and_options(preparation: Preparation) -> Iterator[tuple[str, str]]:
         yield "tools of the file", ", ".join(sorted(preparation.offered)) or "none"
     if preparation.tools:
         yield "tools of the hook", ", ".join(tool.name for tool in preparation.tools)
-    options = asdict(preparation.options)
-    chosen = [name for name, value in options.items() if value != getattr(DEFAULT_OPTIONS, name)]
+    chosen = [*_options(preparation.options)]
     if chosen:
-        yield "options", ", ".join(f"{name} {options[name]}" for name in chosen)
+        yield "options", ", ".join(chosen)
+
+
+def _options(options: ReplyOptions) -> Iterator[str]:
+    """The options that the answer sets, with the names that they have in it."""
+    for member in msgspec.structs.fields(AnsweredOptions):
+        value = getattr(options, member.name)
+        if value != getattr(DEFAULT_OPTIONS, member.name):
+            is_text = isinstance(value, str)
+            # The name of a chosen tool begins with a sign of equality.
+            shown = value.removeprefix("=") if is_text else msgspec.json.encode(value).decode()
+            yield f"{member.encode_name} {shown}"
 
 
 def _state(preparation: Preparation) -> str:

@@ -14,7 +14,7 @@ SAMPLE_ANSWER: Final[Mapping[str, Any]] = MappingProxyType(
         "passages": [
             {
                 "title": "Opening hours",
-                "text": "The town hall is open from Monday to Friday, 8 to 16 o'clock.",
+                "text": "The town hall is open from Monday to Friday, 8:00 to 16:00.",
                 "url": "https://www.example.org/opening-hours",
             }
         ],
@@ -27,7 +27,7 @@ def sample_question(turn_id: str = "b5ac1e61b7b5b3d1c6b2f6a0b3f2c7d8") -> Questi
     """A question about opening hours, in the third turn of a conversation."""
     return Question(
         turn_id=TurnId(turn_id),
-        conversation="8Z0vY5pUuYw2m1H0e3xW4w",
+        conversation="4b1f0c9d2e7a86533f5d0e1c9a7b6248",
         turn=3,
         kind=TurnKind.MESSAGE,
         locale="en",

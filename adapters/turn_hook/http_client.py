@@ -11,8 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from adapters.outgoing_http.certificates import trusting
 from adapters.outgoing_http.http_proxy import HttpProxy, proxy_for
 from adapters.outgoing_http.socket_failures import socket_failure
+from adapters.turn_hook.hook_connection import ExchangeFailed, HookConnection, HttpResponse
 from adapters.turn_hook.hook_server import HookServer
-from adapters.turn_hook.http_exchange import ExchangeFailed, HttpExchange, HttpResponse
 
 _MAX_IDLE: Final = 64
 _IDLE_SECONDS: Final = 60.0
@@ -44,13 +44,14 @@ class HookClient:
         self._tls = tls
         self._proxy = proxy
         self._url = urlsplit(server.url)
-        self._idle: list[tuple[float, HttpExchange]] = []
+        self._idle: list[tuple[float, HookConnection]] = []
         self._head = self._request_head()
 
     async def post(self, headers: Mapping[str, str], body: bytes) -> HttpResponse:
         """The response to ``body``. Cancelling it closes the connection.
 
-        A request over a connection that the hook closed in the same moment is sent again.
+        A request over a kept connection that the hook closed in the same moment is sent again,
+        once, over a new one.
 
         Raises:
             ConnectFailed: the hook did not get the request.
@@ -63,33 +64,35 @@ class HookClient:
             len(body),
             body,
         )
-        while connection := self._take_idle():
+        connection = self._take_idle()
+        if connection is not None:
             try:
-                return await self._exchange(connection, request)
+                return await self._post_over(connection, request)
             except ExchangeFailed as failure:
+                # A request that brings the hook down must not get each connection in turn.
                 if not failure.is_early:
                     raise
-        return await self._exchange(await self._connect(), request)
+        return await self._post_over(await self._connect(), request)
 
     def close(self) -> None:
         """Close the connections that carry no request."""
         while self._idle:
             self._idle.pop()[1].close()
 
-    async def _exchange(self, connection: HttpExchange, request: bytes) -> HttpResponse:
+    async def _post_over(self, connection: HookConnection, request: bytes) -> HttpResponse:
         response = await connection.exchange(request)
         if connection.is_reusable:
             self._keep(connection)
         return response
 
-    def _keep(self, connection: HttpExchange) -> None:
+    def _keep(self, connection: HookConnection) -> None:
         now = asyncio.get_running_loop().time()
         self._idle.append((now, connection))
         # The newest is taken first, so the oldest are those that are needed no more.
         while len(self._idle) > _MAX_IDLE or self._idle[0][0] < now - _IDLE_SECONDS:
             self._idle.pop(0)[1].close()
 
-    def _take_idle(self) -> HttpExchange | None:
+    def _take_idle(self) -> HookConnection | None:
         while self._idle:
             _, connection = self._idle.pop()
             if connection.is_reusable and not _has_input(connection):
@@ -97,7 +100,7 @@ class HookClient:
             connection.close()
         return None
 
-    async def _connect(self) -> HttpExchange:
+    async def _connect(self) -> HookConnection:
         try:
             async with asyncio.timeout(self._server.connect_timeout.total_seconds()):
                 if self._proxy is None:
@@ -108,7 +111,7 @@ class HookClient:
         except OSError as error:
             raise ConnectFailed(socket_failure(error)) from None
 
-    async def _connect_through(self, proxy: HttpProxy) -> HttpExchange:
+    async def _connect_through(self, proxy: HttpProxy) -> HookConnection:
         url = urlsplit(proxy.url)
         tls = ssl.create_default_context() if url.scheme == "https" else None
         try:
@@ -172,14 +175,14 @@ async def open_client(server: HookServer) -> AsyncIterator[HookClient]:
         client.close()
 
 
-async def _connected(url: SplitResult, tls: ssl.SSLContext | None) -> HttpExchange:
+async def _connected(url: SplitResult, tls: ssl.SSLContext | None) -> HookConnection:
     _, connection = await asyncio.get_running_loop().create_connection(
-        HttpExchange, url.hostname or "", _port(url), ssl=tls
+        HookConnection, url.hostname or "", _port(url), ssl=tls
     )
     return connection
 
 
-def _has_input(connection: HttpExchange) -> bool:
+def _has_input(connection: HookConnection) -> bool:
     """Whether the hook closed the connection, or sent something that nobody asked for."""
     poll = select.poll()
     poll.register(connection.transport.get_extra_info("socket").fileno(), select.POLLIN)

@@ -9,10 +9,10 @@ from typing import Final
 
 from adapters.turn_hook.hook_answer import InvalidAnswer, read_answer
 from adapters.turn_hook.hook_bodies import question_body
+from adapters.turn_hook.hook_connection import ExchangeFailed, HttpResponse
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.hook_signature import signature_headers
 from adapters.turn_hook.http_client import ConnectFailed, HookClient, open_client
-from adapters.turn_hook.http_exchange import ExchangeFailed, HttpResponse
 from domain.model.preparation import NOTHING_PREPARED, Preparation, Question
 from ports.clock import Clock
 from ports.turn_hook import (

@@ -82,8 +82,8 @@ class Conversation:
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         metadata: names and values that the client attached, stored unchanged.
         prompt_name: name of its system prompt in the assistant's file; None: the default one.
-        hook_state: what the operator's hook keeps with the conversation, as JSON text; None if that
-            is nothing. It is restored when a turn is repeated.
+        hook_state: the JSON text that the operator's hook keeps with the conversation; None if it
+            keeps none. It is restored when a turn is repeated.
         instructions_from: no message with a lower number is an instruction; None if no message is
             one.
         created_at: aware UTC.

@@ -1,7 +1,7 @@
-"""The state that the operator's hook keeps with a conversation, and how it is restored.
+"""The hook state, the JSON that a hook keeps with a conversation, and how it is restored.
 
-A reply whose turn changed the state has the state before the change. So a turn that is repeated
-begins with the same state as the first time, and a state that does not change is stored only once.
+A reply whose turn changed the state also has the state before the change. So a repeated turn begins
+with the same state as the first time, and a state that does not change is stored only once.
 """
 
 from collections.abc import Iterable
@@ -24,9 +24,9 @@ def state_before(messages: Iterable[Message], state: str | None) -> str | None:
 
 
 def after_state_change(reply: Message, before: str | None) -> Message:
-    """The reply with the state before the change.
+    """The reply, which now also has the state before the change.
 
-    A reply that several turns wrote keeps the state before the first change.
+    If several turns wrote the reply, it keeps the state before the first change.
     """
     if reply.hook_state_before is not None:
         return reply

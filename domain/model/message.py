@@ -227,7 +227,7 @@ def text_bytes(part: Part) -> int:
         case TextPart(text) | ReasoningPart(text) | UnknownPart(text):
             return utf8_length(text)
         case ToolCallPart():
-            return utf8_length(part.call_id + part.name + part.arguments)
+            return utf8_length(part.call_id + part.name + part.arguments + (part.server or ""))
         case ToolResultPart():
             return utf8_length(part.call_id + part.output)
         case FilePart():

@@ -1,4 +1,4 @@
-"""System prompts with which only some conversations begin."""
+"""Named prompts: system prompts with which only some conversations begin."""
 
 from typing import Literal, TypeAlias
 
@@ -13,7 +13,7 @@ Value: TypeAlias = str | int | float | bool
 
 @frozen(kw_only=True)
 class Condition:
-    """What a conversation must have for a prompt to apply.
+    """What must hold at the beginning of a conversation for a prompt to apply.
 
     Attributes:
         context: where the value is.

@@ -1,6 +1,6 @@
 """The pieces of a reply that is being written, and how the reply is assembled from them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from attrs import frozen
@@ -120,14 +120,15 @@ def piece_bytes(piece: Piece) -> int:
 
 def begins_another_part(piece: Piece, previous: Piece) -> bool:
     """Whether ``piece``, which follows ``previous``, belongs to another part of the reply."""
+    if isinstance(piece, TextPiece | ReasoningPiece):
+        return type(piece) is not type(previous)
     if isinstance(piece, ToolCallPiece) and isinstance(previous, ToolCallPiece):
         return piece.call_id != previous.call_id
-    is_joined = isinstance(piece, TextPiece | ReasoningPiece)
-    return not is_joined or type(piece) is not type(previous)
+    return True
 
 
 def has_content(pieces: Iterable[Piece]) -> bool:
-    """Whether there is more than sources, steps and the hook's state, which alone are no reply."""
+    """Whether there is more than sources, step marks and a hook state: these alone are no reply."""
     return any(not isinstance(piece, SourcePiece | StepPiece | StatePiece) for piece in pieces)
 
 
@@ -142,28 +143,21 @@ def assemble_parts(pieces: Iterable[Piece]) -> tuple[Part, ...]:
     runs: list[list[Piece]] = []
     calls: dict[str, list[Piece]] = {}
     for piece in pieces:
-        if isinstance(piece, StatePiece):
+        if isinstance(piece, TextPiece | ReasoningPiece):
+            run = runs[-1] if runs and type(runs[-1][0]) is type(piece) else None
+        elif isinstance(piece, StatePiece):
             continue
-        if isinstance(piece, StepPiece):
-            calls.clear()
-        run = _run_of(piece, runs[-1] if runs else None, calls)
+        else:
+            run = calls.get(piece.call_id) if isinstance(piece, ToolCallPiece) else None
         if run is None:
             run = []
             runs.append(run)
             if isinstance(piece, ToolCallPiece):
                 calls[piece.call_id] = run
+            elif isinstance(piece, StepPiece):
+                calls.clear()
         run.append(piece)
     return tuple(_part(run) for run in runs)
-
-
-def _run_of(
-    piece: Piece, last: list[Piece] | None, calls: Mapping[str, list[Piece]]
-) -> list[Piece] | None:
-    """The run to which ``piece`` belongs; None if it begins one."""
-    if isinstance(piece, ToolCallPiece):
-        return calls.get(piece.call_id)
-    is_text = isinstance(piece, TextPiece | ReasoningPiece)
-    return last if is_text and last is not None and type(last[0]) is type(piece) else None
 
 
 def _part(run: Sequence[Piece]) -> Part:

@@ -37,8 +37,7 @@ class Question:
 
     Attributes:
         turn_id: the same if the question is asked again.
-        conversation: a keyed digest that stands for the conversation, different in each; nobody
-            else can compute it.
+        conversation: a keyed digest that stands for the conversation; nobody else can compute it.
         turn: number of the turn.
         locale: BCP 47 tag of the language in which the assistant addresses the user.
         message: the newest user message.
@@ -47,7 +46,7 @@ class Question:
         earlier: the newest messages before ``message``, oldest first; at most as many as the
             operator has set.
         summary: summary of the messages that the model no longer sees; None if there is none.
-        state: the JSON text that the hook answered in the turn before; None if it has none.
+        state: the hook's state at the beginning of the turn, as JSON text; None if it has none.
     """
 
     turn_id: TurnId
@@ -69,13 +68,15 @@ class Preparation:
 
     Attributes:
         instructions: added at the end of the system prompt.
-        passages: put before the model as data, best first.
+        passages: given to the model as data, best first.
         reply: the whole reply; the model is then not asked.
         offered: the names of the tools in the assistant's file that the model may call in this
             turn; None: all.
-        tools: further tools, which the client runs; not offered if it runs none of ours.
-        options: options of the reply where the caller has set none; only the numbers, ``stop``,
-            ``effort``, ``verbosity``, ``tool_choice`` and ``parallel_tool_calls`` count.
+        tools: further tools, which the client runs; not offered if the client runs none of the
+            operator's tools.
+        options: options of the reply; those that the caller has set take precedence. Only the
+            numbers, ``stop``, ``effort``, ``verbosity``, ``tool_choice`` and
+            ``parallel_tool_calls`` count.
         changes_state: whether ``state`` replaces the hook's state.
         state: the hook's state from now on, as JSON text; None: it has none.
     """
@@ -91,7 +92,7 @@ class Preparation:
 
     @property
     def lengthens_prompt(self) -> bool:
-        """Whether the prompt has to have room for more because of it."""
+        """Whether the prompt needs more room because of it."""
         return bool(self.instructions or self.passages or self.tools)
 
 

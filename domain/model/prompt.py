@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias, get_args
 from attrs import field, frozen
 from attrs.validators import ge, in_, optional
 
-from domain.model.message import Message, newest_page_context
+from domain.model.message import Message, newest_page_context, utf8_length
 
 Effort: TypeAlias = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 """How much a model should reason, in OpenAI's words."""
@@ -29,6 +29,11 @@ class Tool:
     parameters: str
     description: str | None = None
     strict: bool | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes of its name, its description and its parameters."""
+        return utf8_length(self.name + (self.description or "") + self.parameters)
 
 
 @frozen(kw_only=True)

@@ -27,7 +27,7 @@ class McpServer:
         url: an http or https URL.
         headers: sent with each request; the values may be secrets.
         allowed: names of the tools that may be offered; None: all that the server has.
-        never_repeat: names of tools whose calls are never sent again, whatever the server states.
+        never_repeat: names of tools whose calls are never sent a second time.
     """
 
     name: str
@@ -44,7 +44,8 @@ class ToolSettings:
     Attributes:
         client: tools that the client runs.
         servers: servers with tools that we run, in the order of the file.
-        max_steps: how often the model is asked for one reply; the last time without tools.
+        max_steps: how many times the model may be asked for one reply; the last time, it may call
+            no tools.
         timeout: how long one call of a tool that we run may take.
     """
 

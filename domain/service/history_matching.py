@@ -11,12 +11,11 @@ from domain.model.message import (
     Role,
     SourcePart,
     StepMark,
-    ToolCallPart,
     ToolResultPart,
     UnknownPart,
 )
 from domain.model.turn import TurnStatus
-from domain.service.server_calls import server_results
+from domain.service.server_calls import is_server_call, server_results
 
 _NOT_COMPARED: Final = (ReasoningPart, SourcePart, StepMark, UnknownPart)
 
@@ -70,17 +69,12 @@ def _compared(parts: Sequence[Part]) -> Sequence[Part]:
     return [
         part
         for index, part in enumerate(parts)
-        if index not in results and not isinstance(part, _NOT_COMPARED) and not _is_ours(part)
+        if index not in results and not isinstance(part, _NOT_COMPARED) and not is_server_call(part)
     ]
 
 
-def _is_ours(part: Part) -> bool:
-    """Whether the part is the call of a tool that we run."""
-    return isinstance(part, ToolCallPart) and part.server is not None
-
-
 def _is_our_call(item: Item) -> bool:
-    return bool(item.parts) and _is_ours(item.parts[0])
+    return bool(item.parts) and is_server_call(item.parts[0])
 
 
 def _failed_input(conversation: Conversation, items: Sequence[_Item]) -> Sequence[_Item] | None:

@@ -1,7 +1,7 @@
 """Prepares a turn: the question to the operator's hook, and what its answer changes.
 
-The hook's instructions end the system prompt. So the prompts of all turns begin alike up to there,
-and servers can keep what they have computed for it.
+The hook's instructions come after all others. So the prompts of all turns begin with the same text,
+and model servers can reuse what they have computed for it.
 """
 
 from collections.abc import Iterator, Sequence
@@ -101,9 +101,9 @@ def _utterances(
 def with_preparation(
     conversation: Conversation, options: ReplyOptions, preparation: Preparation
 ) -> ReplyOptions:
-    """The caller's options with what the hook wants; the caller's own ones win.
+    """The caller's options with what the hook wants; the options of the caller take precedence.
 
-    The reply may have the smaller of both bounds. Tools of the hook are left out if the client
+    The smaller of both limits on the reply applies. The hook's own tools are left out if the client
     does not run them.
     """
     hook_options = preparation.options
@@ -151,16 +151,22 @@ def _joined(*texts: str | None) -> str | None:
 def has_room(
     conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
 ) -> bool:
-    """Whether the prompt has room for what may not be left out of it.
+    """Whether the prompt has room for the messages that may not be left out of it.
 
-    That is the newest exchange, or every message if the caller forbids to leave any out.
+    These are the newest exchange, or all messages if the caller does not allow any to be left out.
     """
     kept = conversation
     if options.may_truncate:
         kept = forgotten_before(conversation, newest_exchange_from(conversation))
+    return has_room_for_all(kept, system, budget, options)
+
+
+def has_room_for_all(
+    conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
+) -> bool:
+    """Whether the prompt has room for the whole working memory."""
     with suppress(InvalidInput, NothingToContinue):
-        fit = fitted(kept, system, budget, options=options)
-        return fit.working_memory_from == kept.working_memory_from
+        return fitted(conversation, system, budget, options=options) is conversation
     return False
 
 

@@ -1,4 +1,4 @@
-"""Chooses the system prompt with which a conversation begins, among those with a name."""
+"""Chooses the named prompt with which a conversation begins."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from domain.model.named_prompt import Condition, NamedPrompt, Value
 def with_prompt(conversation: Conversation, prompts: Sequence[NamedPrompt]) -> Conversation:
     """The conversation with the name of its system prompt, if its first turn has just been opened.
 
-    The first turn is also one that answers the first message again. The first of ``prompts`` whose
-    conditions hold is chosen; the name is None if there is none.
+    A turn that answers the first message again counts as the first turn. The first of ``prompts``
+    whose conditions hold is chosen; if there is none, the name is None.
     """
     if not _begins(conversation):
         return conversation
@@ -70,10 +70,7 @@ def _is_equal(expected: Value, value: Any) -> bool:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Whether the text is the pattern, in which ``*`` stands for any number of characters.
-
-    Its time grows with the length of the text only, whatever the pattern.
-    """
+    """Whether the text matches the pattern, in which ``*`` stands for any number of characters."""
     first, *others = pattern.split("*")
     if not others:
         return text == pattern

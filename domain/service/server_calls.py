@@ -1,7 +1,7 @@
-"""The calls in a reply whose tools we run ourselves, and the results of these calls."""
+"""The calls in a reply that we run ourselves, and their results."""
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeGuard
 
 from domain.model.message import Part, ToolCallPart, ToolResultPart
 
@@ -9,11 +9,16 @@ INTERRUPTED_OUTPUT: Final = '"The call was interrupted; it is unknown whether it
 """What the model is told about a call whose result was lost, as JSON text."""
 
 
-def server_results(parts: Sequence[Part]) -> Mapping[int, int]:
-    """The index of each result of a tool that we ran, by the index of its call.
+def is_server_call(part: Part) -> TypeGuard[ToolCallPart]:
+    """Whether the part is the call of a tool that we run."""
+    return isinstance(part, ToolCallPart) and part.server is not None
 
-    A call without a result is missing. Some models use the same call ids again in each of their
-    steps; a result then belongs to the newest call before it.
+
+def call_results(parts: Sequence[Part]) -> Mapping[int, int]:
+    """The index of the result of each call, by the index of the call.
+
+    A call without a result has no entry. Some models use the same call ids again in each step. A
+    result then belongs to the newest call before it.
     """
     results: dict[int, int] = {}
     newest: dict[str, int] = {}
@@ -21,11 +26,14 @@ def server_results(parts: Sequence[Part]) -> Mapping[int, int]:
         if isinstance(part, ToolCallPart):
             newest[part.call_id] = index
         elif isinstance(part, ToolResultPart) and part.call_id in newest:
-            call_index = newest.pop(part.call_id)
-            call = parts[call_index]
-            if isinstance(call, ToolCallPart) and call.server is not None:
-                results[call_index] = index
+            results[newest.pop(part.call_id)] = index
     return results
+
+
+def server_results(parts: Sequence[Part]) -> Mapping[int, int]:
+    """As ``call_results``, but only of the tools that we ran."""
+    results = call_results(parts)
+    return {call: result for call, result in results.items() if is_server_call(parts[call])}
 
 
 def with_all_results(parts: Sequence[Part]) -> tuple[Part, ...]:
@@ -34,7 +42,7 @@ def with_all_results(parts: Sequence[Part]) -> tuple[Part, ...]:
     lost = [
         lost_result(part)
         for index, part in enumerate(parts)
-        if isinstance(part, ToolCallPart) and part.server is not None and index not in answered
+        if is_server_call(part) and index not in answered
     ]
     return (*parts, *lost)
 

@@ -1,6 +1,6 @@
-"""What the model gets as the result of a tool that we ran: no more than there is room for.
+"""How much of a tool's result the model gets, if we ran the tool.
 
-The results of one step may take half of the room that is left, so the steps after it have room too.
+The results of one step may take half of the room that is left, so that later steps have room too.
 """
 
 import json
@@ -20,7 +20,8 @@ from domain.service.user_input import nests_too_deeply
 LEAST_RESULT_TOKENS: Final = 100
 """A result may always have this many tokens: enough to say that the rest is missing."""
 
-_CUT: Final = "\n[The rest of this result was left out because it is too long.]"
+REST_LEFT_OUT: Final = "\n[The rest of the result was left out, because it is too long.]"
+"""How a result ends that was cut, so that the model knows."""
 _SHARE: Final = 2
 
 
@@ -61,9 +62,9 @@ def output_limit(
 
 
 def within(output: str, limit: OutputLimit) -> str:
-    """The output, JSON text, without its end if it is too long; it then says so.
+    """The output, which is JSON text. If it is too long, its end is replaced by a note.
 
-    What is left of an output that is not a text is no longer JSON of its own, so it becomes a text.
+    The beginning of an object or a list is not JSON, so it becomes a JSON string.
     """
     if limit.allows(output):
         return output
@@ -88,7 +89,7 @@ def _text_of(output: str) -> str:
 
 
 def _text_output(beginning: str) -> str:
-    return json.dumps(beginning + _CUT, ensure_ascii=False)
+    return json.dumps(beginning + REST_LEFT_OUT, ensure_ascii=False)
 
 
 def call_arguments(arguments: str) -> str | None:

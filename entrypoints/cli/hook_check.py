@@ -1,4 +1,4 @@
-"""``privity hook-check``; and whether the hook answers, for ``privity doctor`` and at the start."""
+"""``privity hook-check``, and its findings for ``privity doctor`` and ``privity serve``."""
 
 import asyncio
 import os
@@ -34,10 +34,10 @@ def hook_check(
         bool, typer.Option("--json", help="Print the findings as a JSON array.")
     ] = False,
 ) -> None:
-    """Send a sample question to a hook, and say what its answer means.
+    """Send a sample question to a hook, and print what its answer means.
 
-    It is sent a second time with a wrong signature, which the hook must refuse. Exits with 0 if
-    the hook is fine, with 1 after a warning, and with 2 after a problem.
+    The question is sent a second time with a wrong signature, which the hook must refuse. Exits
+    with 0 if the hook is fine, with 1 after a warning, and with 2 after a problem.
     """
     try:
         server, has_secret = _server(url, secret_file)
@@ -47,7 +47,7 @@ def hook_check(
         raise typer.Exit(_WRONG_USE) from None
     findings = asyncio.run(_findings_at(server))
     if not has_secret:
-        text = "signed with a secret that nobody knows; --secret-file names the one of the hook"
+        text = "none is set, so a random one signed the question; use --secret-file"
         findings = [Finding(Level.UNKNOWN, "secret", text), *findings]
     exit_with(findings, json=json)
 
@@ -70,7 +70,7 @@ def _server(url: str | None, secret_file: Path | None) -> tuple[HookServer, bool
             environment["PRIVITY_HOOK_SECRET"] = new_secret(os.urandom)
     server = hook_server(read_settings(environment))
     if server is None:
-        raise SettingsProblem(["Which hook? Write its URL, or set PRIVITY_HOOK_URL."])
+        raise SettingsProblem(["Name the hook: add its URL, or set PRIVITY_HOOK_URL."])
     return server, has_secret
 
 
@@ -90,7 +90,7 @@ async def _findings_at(server: HookServer) -> list[Finding]:
 
 
 async def report_hook(settings: Settings) -> None:
-    """Print and log in one line each whether the hook answers, if there is one."""
+    """Print and log whether the hook answers, in one line each. Does nothing without a hook."""
     server = hook_server(settings)
     if server is None:
         return
@@ -99,7 +99,8 @@ async def report_hook(settings: Settings) -> None:
     if finding.level is Level.GOOD:
         typer.echo("The hook answers.")
     else:
-        write_error(f"The hook: {finding.topic}: {finding.text}. {finding.advice}")
+        # Not the advice: it may quote the answer, and this becomes part of the log.
+        write_error(f"The hook: {finding.text}. For more, run: privity hook-check")
     StructuredLog(str).emit(
         "hook.check", host=server.address, finding=finding.level.value, found=finding.text
     )

@@ -51,7 +51,8 @@ def new_client_key() -> None:
 def new_hook_secret() -> None:
     """Create a secret for PRIVITY_HOOK_SECRET, which your hook needs as well.
 
-    Store it like a password. Whoever has it can ask the hook in the name of the service.
+    Store it like a password. Anybody who has it can send questions to the hook in the name of the
+    service.
     """
     typer.echo(new_secret(os.urandom))
 

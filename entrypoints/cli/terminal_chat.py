@@ -29,7 +29,7 @@ _CUT: Final[Mapping[str, str]] = {
     "length": "The reply was cut off because it reached its maximum length. "
     "/continue continues it.",
     "content-filter": "The reply was cut off by the content filter.",
-    "tool-calls": "The model waits for a tool that this program cannot run. Write on without it.",
+    "tool-calls": "The model waits for a tool that this program cannot run. Go on without it.",
 }
 _EMPTY: Final[Mapping[str, str]] = {
     "length": "The model used up the maximum length before it wrote an answer.",

@@ -75,10 +75,8 @@ def tool_input(arguments: str) -> Any:
 
 
 def tool_output(result: ToolResultPart) -> Raw | str:
-    """The output of a tool; as text if it has names for which the AI SDK rejects the reply."""
-    is_plain = result.output.startswith('"') or not _modifies_prototypes(
-        msgspec.json.decode(result.output)
-    )
+    """The output of a tool; as text if the AI SDK could not read the reply otherwise."""
+    is_plain = result.output.startswith('"') or _is_plain(result.output)
     return Raw(result.output.encode()) if is_plain else result.output
 
 
@@ -86,6 +84,17 @@ def tool_error_text(result: ToolResultPart) -> str:
     """The output of a failed tool as text: a JSON string is decoded, other JSON stays as it is."""
     is_string = result.output.startswith('"')
     return str(msgspec.json.decode(result.output)) if is_string else result.output
+
+
+def _is_plain(json: str) -> bool:
+    """Whether no names in it make the AI SDK reject the reply.
+
+    A number that is too large cannot be decoded, so it is not plain either.
+    """
+    try:
+        return not _modifies_prototypes(msgspec.json.decode(json))
+    except msgspec.DecodeError:
+        return False
 
 
 def _modifies_prototypes(parsed: Any) -> bool:

@@ -32,7 +32,7 @@ from domain.model.piece import (
     ToolResultPiece,
 )
 from domain.model.turn import Cursor, Outcome, TurnEnd
-from domain.service.server_calls import INTERRUPTED_OUTPUT, server_results
+from domain.service.server_calls import lost_result, server_results
 from entrypoints.http.documents import finish_reason_member, message_counts, usage_document
 from entrypoints.http.problems import user_message
 from entrypoints.http.sse import event, padded_event
@@ -58,6 +58,12 @@ class _Call:
 
     first: ToolCallPiece
     fragments: list[str] = field(factory=list)
+    length: int = 0
+
+    def add(self, fragment: str) -> None:
+        """Take the next part of the arguments."""
+        self.fragments.append(fragment)
+        self.length += len(fragment)
 
     @property
     def part(self) -> ToolCallPart:
@@ -70,11 +76,12 @@ class _Call:
     @property
     def is_about_to_run(self) -> bool:
         """Whether we run it, and its arguments are complete: nothing can follow a JSON object."""
-        if self.first.server is None or not self.fragments[-1].rstrip().endswith("}"):
+        if self.first.server is None or self.length > _LONGEST_EARLY_INPUT:
             return False
-        arguments = "".join(self.fragments)
+        if not self.fragments[-1].rstrip().endswith("}"):
+            return False
         try:
-            return len(arguments) <= _LONGEST_EARLY_INPUT and tool_input(arguments) is not None
+            return tool_input("".join(self.fragments)) is not None
         except ValueError:
             return False
 
@@ -224,7 +231,7 @@ class ReplyChunks:
         if call is None:
             call = self._calls[piece.call_id] = _Call(piece)
             before += event(call_start(call.part))
-        call.fragments.append(piece.arguments)
+        call.add(piece.arguments)
         delta = call_delta(piece.call_id, piece.arguments)
         if not call.is_about_to_run:
             return before + padded_event(delta, cursor=cursor)
@@ -260,11 +267,8 @@ class ReplyChunks:
         """
         for call in self._calls.values():
             if call.first.server is not None:
-                lost = ToolResultPart(
-                    call_id=call.first.call_id, output=INTERRUPTED_OUTPUT, failed=True
-                )
                 yield call_complete(call.part)
-                yield call_result(lost, run_by_us=True)
+                yield call_result(lost_result(call.part), run_by_us=True)
             elif outcome is Outcome.FINISHED:
                 yield call_complete(call.part)
 

@@ -1,11 +1,11 @@
-"""Asks the model for one reply: once, or again after each step in which it has called our tools.
+"""Asks the model for one reply: once, and again after each step in which it calls our tools.
 
-    step 1   the model writes text and calls; we run our calls and write their results
-    step 2   the model sees them, and writes more; and so on
+    step 1   the model writes text and calls; we run the calls that are ours and write their results
+    step 2   the model sees these results and writes more; and so on
     end      a step without calls, or with calls that the client has to run
 
-A step ends the reply too if the bounds on steps or bytes are reached. A tool is never run twice: if
-the model refuses a prompt, only the model is asked again.
+The reply also ends if it reaches the limit of steps or of bytes. If the model refuses a prompt,
+only the model is asked again, so no tool is run twice.
 """
 
 from collections.abc import AsyncGenerator, Sequence
@@ -52,9 +52,9 @@ class Progress:
     Attributes:
         rates: how tokens are estimated.
         writer: what was written of the reply.
-        prompt: of the current step; None while nothing was sent to the model.
-        report: what was left out of the newest prompt; None while nothing was sent to the model.
-        working_memory_from: number of the first message that the newest prompt has.
+        prompt: the prompt of the current step; None until it is sent.
+        report: what was left out of the newest prompt; None until one is sent.
+        working_memory_from: number of the first message in the newest prompt.
         sent_at: when the first prompt was sent; None if none was.
         hook_time: how long the hook took; None if it has not answered, or if there is none.
         steps: how many times the model was asked, apart from refused prompts.
@@ -198,6 +198,8 @@ class AskModel:
             choice = "none"
         elif progress.steps > 1 and choice != "none":
             choice = None
+        if choice == turn.options.tool_choice:
+            return turn
         return evolve(turn, options=evolve(turn.options, tool_choice=choice))
 
     def _calls_left(self, turn: PreparedTurn, progress: Progress) -> int:

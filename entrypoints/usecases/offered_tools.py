@@ -22,8 +22,8 @@ class Offer:
         tools: those of the caller and the hook, those of the assistant's file that the client runs,
             and those of tool servers. Of tools with the same name, only the first is offered.
         ours: the tools among them that we run, by name.
-        others_to_client: whether the client gets calls of tools that are not among these. Otherwise
-            they fail, and the model learns of it.
+        others_to_client: whether the client gets the calls of tools that are not among ``tools``.
+            Otherwise these calls fail, and the model is told.
     """
 
     tools: tuple[Tool, ...] = ()
@@ -63,7 +63,7 @@ class OfferedTools:
 
         Args:
             options: the caller's options, or those after the hook has been asked.
-            own_tools: whether the caller has tools of its own; None: if ``options`` have any.
+            own_tools: whether the caller has tools of its own; None: yes if ``options`` have any.
             names: the names of the tools in the assistant's file that may be offered; None: all.
         """
         own_tools = bool(options.tools) if own_tools is None else own_tools

@@ -18,6 +18,7 @@ from domain.model.turn import Turn
 from domain.service.forgetting import fitted, forgotten_before, newest_exchange_from
 from domain.service.preparing import (
     has_room,
+    has_room_for_all,
     opening_pieces,
     question_of,
     with_passages_that_fit,
@@ -79,7 +80,7 @@ class PrepareTurn:
     ) -> PreparedTurn:
         """The open turn with what the hook wants.
 
-        Nothing is changed if there is no hook, or if it fails and the policy does not require it.
+        The hook changes nothing if it fails and the policy does not require it.
 
         Raises:
             HookError: the hook failed, and the policy requires it.
@@ -97,7 +98,7 @@ class PrepareTurn:
         started_at = self.clock.monotonic()
         try:
             preparation = await self._ask(ref, conversation, turn)
-            prepared = await self._with(preparation, unprepared, options)
+            prepared = await self._apply(preparation, unprepared, options)
         except HookError as error:
             self._report(error)
             if self.policy.is_required:
@@ -157,7 +158,7 @@ class PrepareTurn:
         )
         return await self.hook.prepare(question)
 
-    async def _with(
+    async def _apply(
         self, preparation: Preparation, turn: PreparedTurn, own_options: ReplyOptions
     ) -> PreparedTurn:
         """The turn with what the hook wants, and no more in working memory than still fits.
@@ -176,7 +177,8 @@ class PrepareTurn:
             options, own_tools=bool(own_options.tools), names=preparation.offered
         )
         options = offer.in_options(options)
-        if preparation.reply is None and preparation.lengthens_prompt:
+        is_longer = preparation.reply is None and preparation.lengthens_prompt
+        if is_longer and not has_room_for_all(visible, system, budget, options):
             options = with_passages_that_fit(visible, system, budget, options)
             if has_room(visible, system, budget, options):
                 visible = fitted(visible, system, budget, options=options)

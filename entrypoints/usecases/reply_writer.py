@@ -1,6 +1,6 @@
 """Writes the pieces of one reply into its sink: numbers them, and keeps to the reply's limit."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from attrs import define, field
@@ -80,7 +80,8 @@ class ReplyWriter:
 
         The reply is then full, or its sink is closed.
         """
-        await self.open()
+        if self.opening:
+            await self.open()
         if self._begins_step:
             self._begins_step = False
             await self._add(StepPiece())
@@ -115,6 +116,6 @@ class ReplyWriter:
         for piece in opening:
             await self._write(piece)
 
-    async def _write(self, piece: Piece) -> None:
+    def _write(self, piece: Piece) -> Awaitable[None]:
         self._number += 1
-        await self.sink.put(NumberedPiece(self._number, piece))
+        return self.sink.put(NumberedPiece(self._number, piece))

@@ -1,4 +1,4 @@
-"""Runs the tools that the model has called in one step, if they are ours."""
+"""Runs the calls of one step whose tools are ours."""
 
 import asyncio
 import json
@@ -8,7 +8,6 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from domain.model.assistant import Assistant
 from domain.model.message import ToolCallPart, ToolResultPart
 from domain.model.piece import ToolResultPiece
 from domain.service.tool_outputs import OutputLimit, call_arguments, within
@@ -19,12 +18,11 @@ from ports.telemetry import Telemetry
 from ports.tool_servers import ServerTool, ToolOutput, ToolServers
 
 CUT_OFF: Final = "The tool was not run, because the reply was cut off."
-NO_MORE_CALLS: Final = "The tool was not run: this reply may have no more calls."
+NO_MORE_CALLS: Final = "The tool was not run, because this reply may have no more calls."
 """Why tools were not run, as the model is told."""
 
-_NO_TOOL: Final = "There is no tool with this name."
-_NO_OBJECT: Final = "The tool was not run: its arguments are not a JSON object."
-_TIMED_OUT: Final = "The tool did not answer in time; it is unknown whether the call had an effect."
+_NO_TOOL: Final = "There is no such tool."
+_NO_OBJECT: Final = "The tool was not run, because its arguments are not a JSON object."
 
 
 @frozen(kw_only=True)
@@ -32,7 +30,6 @@ class RunTools:
     """Runs calls on their tool servers. A failure is a result, because the model has to see it."""
 
     tool_servers: ToolServers
-    assistant: Assistant
     clock: Clock
     telemetry: Telemetry
 
@@ -51,9 +48,11 @@ class RunTools:
         The first ``at_most`` calls run, all at once. The others fail with ``refusal``. Each result
         is written when it arrives, so that none is lost while another takes longer.
         """
+        output = _failure(refusal, "not-run")
+        # A user can make the model write hundreds of calls, so not each of them is reported.
+        for tool in dict.fromkeys(offer.ours.get(call.name) for call in calls[at_most:]):
+            self._report(tool, output, 0)
         for call in calls[at_most:]:
-            output = _failure(refusal, "not-run")
-            self._report(offer.ours.get(call.name), output, 0)
             if not await writer.put(ToolResultPiece(_result(call, output))):
                 return False
         async with aclosing(self._results(calls[:at_most], offer, limit)) as results:
@@ -88,11 +87,7 @@ class RunTools:
         arguments = call_arguments(call.arguments)
         if arguments is None:
             return _failure(_NO_OBJECT, "arguments")
-        try:
-            async with asyncio.timeout(self.assistant.tools.timeout.total_seconds()):
-                return await self.tool_servers.call(tool, arguments)
-        except TimeoutError:
-            return _failure(_TIMED_OUT, "timeout")
+        return await self.tool_servers.call(tool, arguments)
 
     def _report(self, tool: ServerTool | None, output: ToolOutput, seconds: float) -> None:
         # A name that no server has comes from the model, so it may repeat what people wrote.

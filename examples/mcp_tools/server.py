@@ -1,4 +1,4 @@
-"""A tool server with two tools: one that only reads, and one that must not run twice by itself.
+"""A tool server with two tools: one that only reads, and one that must never be repeated.
 
 Run it with: python server.py [port]
 """

@@ -17,7 +17,7 @@ events exceeded exhausted failed failure field fields filtered final fn for foun
 hold host id if in init invalid is issue last level limit load malformed many may monotonic most
 name next not now open operation operator out output parameter port provider question read
 reason reissued rejected remaining repeat request requests result retry run running self severity
-shutting sleep source status stop stored stream text timed too topic tuple type unavailable
+shutting sleep status stop stored stream text timed too topic tuple type unavailable
 unreachable unreadable update wait wake work
 """
 PLAIN: Final = frozenset(PLAIN_WORDS.split())

@@ -1,6 +1,7 @@
 """Messages: how their size is counted, and which tool calls wait for a result."""
 
 import pytest
+from attrs import evolve
 
 from domain.model.message import (
     FilePart,
@@ -26,6 +27,7 @@ CALL = ToolCallPart(call_id="a", name="look", arguments="{}")
         (TextPart("ä🙂"), 6),
         (ReasoningPart("\ud800"), 3),
         (CALL, 7),
+        (evolve(CALL, server="lib"), 10),
         (ToolResultPart(call_id="a", output="12"), 3),
         (FilePart(url="u", media_type="mm", name="nnn"), 6),
         (FilePart(url="u", media_type="mm"), 3),

@@ -8,9 +8,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.support.hook_server import SECRET, Planned, a_response, an_answer, fake_hook
 from tests.support.http_client import Answer
 from tests.support.native_client import NativeClient
-from tests.support.processes import serving
+from tests.support.processes import ServerProcess, serving
 from tests.support.v1_client import V1Client
 
 SENTENCE = "the-heron-sleeps-standing"
@@ -128,23 +129,51 @@ async def garbage(client: NativeClient) -> None:
     await writer.wait_closed()
 
 
+LEAKY_ANSWERS = [
+    an_answer(**{SENTENCE: SENTENCE}),
+    an_answer(instructions=[SENTENCE]),
+    an_answer(passages=[{"title": SENTENCE, "text": SENTENCE, "url": SENTENCE}]),
+    an_answer(options={"effort": SENTENCE}),
+    an_answer(tools=[f"{SENTENCE} {SENTENCE}"]),
+    a_response(500, SENTENCE.encode()),
+    a_response(200, SENTENCE.encode()),
+    a_response(200, b"{}", content_type=f"text/{SENTENCE}"),
+    Planned(raw=SENTENCE.encode(), closes=True),
+    an_answer(instructions=SENTENCE, state={SENTENCE: SENTENCE}),
+    an_answer(passages=[{"title": SENTENCE, "text": SENTENCE}]),
+]
 SETTINGS = {
     "MODEL_API_KEY": MODEL_KEY,
     "MODEL_IMAGES": "true",
     "MODEL_NAME": "leaky",
+    "PRIVITY_HOOK_FAILURE": "continue",
+    "PRIVITY_HOOK_SECRET": SECRET,
     "PRIVITY_KEYS": f"first:{MASTER_KEY}",
     "PRIVITY_LOG_LEVEL": "debug",
     "PRIVITY_V1": "open",
 }
 
 
-async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Path) -> None:
-    profile = tmp_path / "assistant.toml"
+@asynccontextmanager
+async def between_leaky_servers(folder: Path) -> AsyncIterator[tuple[ServerProcess, str]]:
+    """A service whose model and hook repeat what they get, and the model's URL."""
+    profile = folder / "assistant.toml"
     profile.write_text(f'system_prompt = "{PROMPT}"\nwelcome = {{ en = "Hi" }}\n')
     async with (
         leaky_model() as model,
-        serving(ASSISTANT_FILE=str(profile), MODEL_BASE_URL=model, **SETTINGS) as server,
+        fake_hook(*LEAKY_ANSWERS, skips_checks=True) as hook,
+        serving(
+            ASSISTANT_FILE=str(profile),
+            MODEL_BASE_URL=model,
+            PRIVITY_HOOK_URL=hook.url,
+            **SETTINGS,
+        ) as server,
     ):
+        yield server, model
+
+
+async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Path) -> None:
+    async with between_leaky_servers(tmp_path) as (server, model):
         client = NativeClient(server.url)
         good = await client.send(SENTENCE, context=SENTENCE)
         again = await client.post(f"/api/chat/{good.session_id}/regenerate", {})
@@ -163,12 +192,16 @@ async def test_neither_logs_nor_errors_contain_messages_or_secrets(tmp_path: Pat
         ended = await server.wait()
 
     cookie = str(client.cookie).partition("=")[2]
-    secrets = (SENTENCE, PROMPT, MODEL_KEY, MASTER_KEY, client_key, cookie, good.session_id)
+    secrets = (
+        *(SENTENCE, PROMPT, MODEL_KEY, MASTER_KEY, SECRET),
+        *(client_key, cookie, good.session_id),
+    )
     logged = ended.out + ended.err
     assert SENTENCE.encode() in good.body
     assert [one.status for one in (again, patched, *failed, broken, program)] == [200] * 6
     assert "turn.finished" in logged
     assert "turn.failed" in logged
+    assert "hook.failed" in logged
     assert '"status": 500' in logged
     assert f'"host": "{urlsplit(model).netloc}"' in logged
     assert [secret for secret in secrets if secret in logged] == []

@@ -29,7 +29,10 @@ def hook_settings(hook: FakeHook, **settings: str) -> dict[str, str]:
 
 async def test_the_hook_gets_its_state_back_and_its_passages_become_sources() -> None:
     answer = an_answer(instructions="Be kind.", passages=[PASSAGE], state={"phase": 2})
-    async with fake_hook(answer) as hook, serving(**hook_settings(hook)) as server:
+    async with (
+        fake_hook(answer, skips_checks=True) as hook,
+        serving(**hook_settings(hook)) as server,
+    ):
         client = NativeClient(server.url)
         first = await client.send_for_document("Hello?", context={"page": 1})
         second = await client.send_for_document("And now?", first["sessionId"])
@@ -48,7 +51,7 @@ async def test_the_hook_gets_its_state_back_and_its_passages_become_sources() ->
 
 async def test_the_hook_can_write_the_reply() -> None:
     async with (
-        fake_hook(an_answer(reply="Welcome.")) as hook,
+        fake_hook(an_answer(reply="Welcome."), skips_checks=True) as hook,
         serving(**hook_settings(hook)) as server,
     ):
         document = await NativeClient(server.url).send_for_document("Hello?")
@@ -66,7 +69,10 @@ async def test_the_hook_can_write_the_reply() -> None:
 async def test_a_failure_is_a_problem_and_the_message_can_be_sent_again(
     failure: Planned, status: int, code: str
 ) -> None:
-    async with fake_hook(failure) as hook, serving(**hook_settings(hook)) as server:
+    async with (
+        fake_hook(failure, skips_checks=True) as hook,
+        serving(**hook_settings(hook)) as server,
+    ):
         client = NativeClient(server.url)
         body = message_body("Hello?", None, {})
         failed = await client.post("/api/chat", body, **JSON, idempotency_key="one")
@@ -79,7 +85,7 @@ async def test_a_failure_is_a_problem_and_the_message_can_be_sent_again(
 
 async def test_a_hook_that_is_not_required_may_fail() -> None:
     async with (
-        fake_hook(a_response(500)) as hook,
+        fake_hook(a_response(500), skips_checks=True) as hook,
         serving(**hook_settings(hook, PRIVITY_HOOK_FAILURE="continue")) as server,
     ):
         document = await NativeClient(server.url).send_for_document("Hello?")
@@ -100,7 +106,7 @@ async def test_nothing_of_the_hook_is_logged() -> None:
         an_answer(reply=CANARY),
     ]
     async with (
-        fake_hook(*planned) as hook,
+        fake_hook(*planned, skips_checks=True) as hook,
         serving(**hook_settings(hook, PRIVITY_LOG_LEVEL="debug", PRIVITY_V1="open")) as server,
     ):
         client = NativeClient(server.url)

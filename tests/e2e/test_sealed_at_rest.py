@@ -12,6 +12,7 @@ from attrs import field, frozen
 from adapters.sealing.key_ring import KeyRing
 from adapters.sealing.sealer import NO_FRAME_BEFORE, RecordKind, Sealer, UnsealError
 from domain.model.identifiers import Owner, SessionId
+from tests.support.hook_server import SECRET, an_answer, fake_hook
 from tests.support.native_client import NativeClient
 from tests.support.redis_contents import disguises, dump_files, dump_keys, monitoring
 from tests.support.redis_servers import RedisProcess
@@ -83,13 +84,27 @@ def opened(
     )
 
 
+HOOK_ANSWER = an_answer(
+    instructions=SENTENCE,
+    passages=[{"title": SENTENCE, "text": SENTENCE}],
+    tools=[{"name": "look", "description": SENTENCE}],
+    state={SENTENCE: SENTENCE},
+)
+
+
 async def test_neither_messages_nor_keys_are_in_redis(
     own_server: RedisProcess,
 ) -> None:
     async with (
         redis_client(own_server) as redis,
         monitoring(own_server) as monitor,
-        serving_with_redis(own_server, PRIVITY_LOG_LEVEL="debug") as service,
+        fake_hook(*[HOOK_ANSWER] * 3, skips_checks=True) as hook,
+        serving_with_redis(
+            own_server,
+            PRIVITY_LOG_LEVEL="debug",
+            PRIVITY_HOOK_URL=hook.url,
+            PRIVITY_HOOK_SECRET=SECRET,
+        ) as service,
     ):
         client = NativeClient(service.url)
         session_id = await talked(client)
@@ -110,6 +125,8 @@ async def test_neither_messages_nor_keys_are_in_redis(
         "log": (ended.out + ended.err).encode(),
     }
 
+    assert [SENTENCE in request.json["message"]["text"] for request in hook.requests] == [True] * 3
+    assert hook.requests[-1].json["state"] == {SENTENCE: SENTENCE}
     assert [name for name in places if session_id.encode() in places[name]] == [
         *("keys", "disk", "wire")
     ]

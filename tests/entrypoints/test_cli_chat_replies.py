@@ -13,7 +13,7 @@ from tests.support.chat_backend import REPLY, SESSION, STOPPED, THINKING, Backen
 
 CUT = "(The reply was cut off because it reached its maximum length. /continue continues it.)"
 
-WAITS = "(The model waits for a tool that this program cannot run. Write on without it.)"
+WAITS = "(The model waits for a tool that this program cannot run. Go on without it.)"
 
 
 @pytest.mark.parametrize(

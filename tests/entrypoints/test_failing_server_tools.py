@@ -7,6 +7,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.budget import Budget
+from domain.model.limits import MAX_STEP_CALLS
 from domain.model.message import (
     FinishReason,
     Message,
@@ -63,14 +64,23 @@ async def test_a_call_in_a_reply_that_was_cut_is_not_run(reason: FinishReason) -
     assert reply.finish_reason is reason
 
 
+async def test_hundreds_of_calls_that_are_not_run_are_not_hundreds_of_events() -> None:
+    calls = [a_call(f"call_{number}") for number in range(300)]
+    harness = a_harness(SteppingModel(calls), tool_servers=ScriptedToolServers())
+    await harness.end_of(await harness.send())
+
+    reasons = [fields["reason"] for fields in harness.telemetry.fields_of("tool.called")]
+    assert reasons == ["not-run", *[None] * MAX_STEP_CALLS]
+
+
 async def test_a_long_result_is_cut_to_the_room_that_is_left() -> None:
     servers = ScriptedToolServers(answer=lambda _: json.dumps("word " * 6_000))
     model = SteppingModel([a_call("a")], [a_call("b")])
     harness = a_harness(model, tool_servers=servers, budget=Budget(tokens=2_000, reply_tokens=200))
     reply = await reply_after(harness, await harness.send())
 
-    assert "left out because it is too long" in result_of(reply, "a").output
-    assert "left out because it is too long" in result_of(reply, "b").output
+    assert "left out, because it is too long" in result_of(reply, "a").output
+    assert "left out, because it is too long" in result_of(reply, "b").output
     assert reply.text == "Done."
 
 

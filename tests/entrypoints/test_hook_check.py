@@ -16,9 +16,9 @@ from tests.support.hook_server import (
     a_response,
     an_answer,
     fake_hook,
-    free_port,
 )
 from tests.support.processes import run_cli
+from tests.support.redis_servers import free_port
 
 REFUSED = a_response(401)
 
@@ -34,7 +34,7 @@ async def test_a_good_hook_is_good() -> None:
 
     assert {finding.level for finding in findings} == {Level.GOOD}
     assert [finding.topic for finding in findings] == ["hook", "signature", "reply", "state"]
-    assert findings[1].text == "a wrong one is refused (status 401)"
+    assert findings[1].text == "it refuses a wrong one (status 401)"
     assert first.body == second.body
     assert first.headers["webhook-signature"] != second.headers["webhook-signature"]
 
@@ -56,7 +56,7 @@ async def test_every_member_of_the_answer_is_shown() -> None:
         ("reply", "none, so the model is asked"),
         ("tools of the file", "search"),
         ("tools of the hook", "book"),
-        ("options", "tool_choice none, temperature 0.5"),
+        ("options", "temperature 0.5, toolChoice none"),
         ("state", "5 bytes"),
     ]
 
@@ -66,7 +66,9 @@ async def test_a_hook_that_accepts_every_signature_is_a_warning() -> None:
         findings = await hook_findings(settings_for(hook.url))
 
     assert findings[1].level is Level.WARNING
-    assert findings[1].text == "the hook accepts a wrong one, so anybody who reaches it can ask it"
+    assert findings[1].text == (
+        "it accepts a wrong signature, so anybody who can reach it can use it"
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,7 +114,7 @@ async def test_the_start_reports_a_hook_that_is_away(capsys: pytest.CaptureFixtu
     await report_hook(settings_for(url))
     printed = capsys.readouterr()
 
-    assert f"The hook: hook: {url}: nothing listens there." in printed.err + printed.out
+    assert f"The hook: {url}: nothing listens there." in printed.err + printed.out
 
 
 async def test_the_start_reports_a_hook_that_answers(capsys: pytest.CaptureFixture[str]) -> None:
@@ -146,4 +148,4 @@ async def test_the_command_needs_a_hook() -> None:
     result = await run_cli("hook-check")
 
     assert (result.code, result.out) == (2, "")
-    assert "Which hook? Write its URL, or set PRIVITY_HOOK_URL." in result.err
+    assert "Name the hook: add its URL, or set PRIVITY_HOOK_URL." in result.err

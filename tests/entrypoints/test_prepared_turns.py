@@ -158,6 +158,7 @@ async def test_a_failure_is_reported_in_any_case(policy: HookPolicy) -> None:
     assert harness.telemetry.fields_of("hook.failed") == [
         {
             "error": "hook_answer_invalid",
+            "host": None,
             "status": 200,
             "reason": None,
             "field": "passages[2].url",

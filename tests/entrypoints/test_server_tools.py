@@ -1,7 +1,6 @@
 """The model calls tools that we run: once or several times within one turn."""
 
 import json
-from datetime import timedelta
 
 import pytest
 from attrs import evolve
@@ -164,19 +163,6 @@ async def test_the_model_learns_that_nobody_has_a_tool() -> None:
     assert reply.text == "Done."
     [fields] = harness.telemetry.fields_of("tool.called")
     assert (fields["tool"], fields["reason"]) == (None, "unknown")
-
-
-async def test_a_slow_tool_is_given_up() -> None:
-    harness = a_harness(
-        SteppingModel([a_call()]),
-        tool_servers=WaitingToolServers(),
-        assistant=an_assistant(timeout=timedelta(milliseconds=1)),
-    )
-    reply = await reply_after(harness, await harness.send())
-
-    assert result_of(reply).failed
-    [fields] = harness.telemetry.fields_of("tool.called")
-    assert fields["reason"] == "timeout"
 
 
 async def test_the_last_request_allows_no_calls() -> None:

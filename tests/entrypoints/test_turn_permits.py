@@ -4,6 +4,7 @@ import pytest
 from attrs import evolve
 
 from domain.model.errors import TurnInProgress
+from domain.model.message import Usage
 from domain.model.rate_limits import Charge, Quota, Scope
 from entrypoints.usecases.open_turn import OnBusy
 from entrypoints.usecases.regenerate import RegenerateRequest
@@ -13,6 +14,12 @@ from ports.rate_limiter import RateLimiter
 from tests.support.builders import OWNER, a_limit
 from tests.support.fake_model import FakeModel, InstantModel
 from tests.support.harness import PAYER, Harness, a_harness
+from tests.support.tool_servers import (
+    ScriptedToolServers,
+    SteppingModel,
+    WaitingToolServers,
+    a_call,
+)
 
 OPEN_TURNS = [a_limit(Quota.OPEN_TURNS, 1, Scope.CLIENT_KEY, None)]
 
@@ -53,6 +60,29 @@ async def test_tokens_that_are_not_reported_are_estimated() -> None:
 
     left = await available(harness, Quota.TOKENS, 2_000)
     assert 2_000 - 600 < left < 2_000 - 400
+
+
+async def test_the_tokens_of_all_steps_are_counted_also_if_the_last_one_fails() -> None:
+    usage = Usage(input_tokens=7, output_tokens=3)
+    for failing_step, tokens in ((None, 20), (2, 10)):
+        model = SteppingModel([a_call()], usage=usage, failing_step=failing_step)
+        limits = [a_limit(Quota.TOKENS, 50)]
+        harness = a_harness(model, limits=limits, tool_servers=ScriptedToolServers())
+        await harness.end_of(await harness.send())
+
+        assert await available(harness, Quota.TOKENS, 50) == 50 - tokens
+
+
+async def test_a_reply_that_is_stopped_while_a_tool_runs_costs_the_tokens_until_then() -> None:
+    model = SteppingModel([a_call()], usage=Usage(input_tokens=7, output_tokens=3))
+    servers = WaitingToolServers()
+    harness = a_harness(model, limits=[a_limit(Quota.TOKENS, 50)], tool_servers=servers)
+    started = await harness.send()
+    await servers.next_call()
+    await harness.stop(started.ref)
+    await harness.end_of(started)
+
+    assert await available(harness, Quota.TOKENS, 50) == 40
 
 
 async def test_a_model_that_fails_at_once_costs_no_tokens() -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from domain.model.message import FinishReason, Usage
 from domain.model.piece import ModelFinished, ModelPiece, TextPiece, ToolCallPiece
 from domain.model.prompt import Prompt, Tool
+from ports.language_model import ModelUnavailable
 from ports.tool_servers import ServerTool, ToolOutput
 from tests.support.fake_model import USAGE
 
@@ -108,14 +109,23 @@ class SteppingModel:
 
     name = "stepping"
 
-    def __init__(self, *steps: Sequence[ModelPiece], usage: Usage | None = USAGE) -> None:
+    def __init__(
+        self,
+        *steps: Sequence[ModelPiece],
+        usage: Usage | None = USAGE,
+        failing_step: int | None = None,
+    ) -> None:
+        """The model is unavailable when it is asked for the ``failing_step``, counted from 1."""
         self.prompts: list[Prompt] = []
         self._steps = steps
         self._usage = usage
+        self._failing_step = failing_step
 
     async def reply(self, prompt: Prompt) -> AsyncGenerator[ModelPiece | ModelFinished, None]:
         number = len(self.prompts)
         self.prompts.append(prompt)
+        if len(self.prompts) == self._failing_step:
+            raise ModelUnavailable
         step = self._steps[number] if number < len(self._steps) else [TextPiece("Done.")]
         for piece in step:
             yield piece

@@ -26,6 +26,7 @@ from domain.model.message import (
     ToolResultPart,
     UnknownPart,
 )
+from domain.service.server_calls import call_results
 from entrypoints.http.ai_sdk.bodies import is_metadata
 from entrypoints.http.documents import (
     Document,
@@ -111,23 +112,17 @@ def _ui_parts(message: Message) -> Iterator[dict[str, Any]]:
     results = _results(message.parts)
     if message.role is Role.ASSISTANT and message.turn:
         yield _STEP
-    for place, part in enumerate(message.parts):
+    for index, part in enumerate(message.parts):
         if isinstance(part, ToolCallPart):
-            yield _tool(part, results.get(place), message.status)
+            yield _tool(part, results.get(index), message.status)
         elif not is_metadata(part):
             yield from _ui_part(part)
 
 
 def _results(parts: Sequence[Part]) -> Mapping[int, ToolResultPart]:
-    """The results of the calls, by the places of the calls; two steps may use the same id."""
-    results: dict[int, ToolResultPart] = {}
-    places: dict[str, int] = {}
-    for place, part in enumerate(parts):
-        if isinstance(part, ToolCallPart):
-            places[part.call_id] = place
-        elif isinstance(part, ToolResultPart) and part.call_id in places:
-            results[places[part.call_id]] = part
-    return results
+    """The results of the calls, by the indexes of the calls."""
+    pairs = ((call, parts[result]) for call, result in call_results(parts).items())
+    return {call: part for call, part in pairs if isinstance(part, ToolResultPart)}
 
 
 def _ui_part(part: Part) -> Iterator[dict[str, Any]]:
@@ -144,7 +139,7 @@ def _ui_part(part: Part) -> Iterator[dict[str, Any]]:
             yield _STEP
         case UnknownPart(json):
             yield {"type": "data-unknown", "data": Raw(json.encode())}
-        case _:
+        case ToolCallPart() | ToolResultPart():
             return
 
 
@@ -158,7 +153,7 @@ def _file(part: ImagePart | FilePart) -> dict[str, Any]:
 def _tool(
     call: ToolCallPart, result: ToolResultPart | None, status: MessageStatus
 ) -> dict[str, Any]:
-    """The part of a call and its result.
+    """The part of a call and its result; ``result`` is None if it has none.
 
     A client must not run a tool for a reply that was stopped or failed.
     """

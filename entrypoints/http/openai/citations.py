@@ -7,12 +7,16 @@ need one. The indexes count characters, and the end is exclusive.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from attrs import define, field
 
 from domain.model.message import Part, SourcePart, TextPart, UnknownPart
 
+_MAX_MARKED: Final = 1_000
+"""How many citations of one text are annotated. A user can make a model write "[1]" without end,
+and each annotation repeats a URL and a title."""
 _MARKER: Final = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
 
 
@@ -31,7 +35,7 @@ class Citations:
         """The annotations of the next text; ``ends_reply`` if nothing follows it."""
         if not self._sources:
             return []
-        marked = [*self._marked(text)]
+        marked = [*islice(self._marked(text), _MAX_MARKED)]
         self._cited.update(number for number, _, _ in marked)
         if ends_reply:
             others = (n for n in range(1, len(self._sources) + 1) if n not in self._cited)
@@ -40,7 +44,7 @@ class Citations:
 
     def _marked(self, text: str) -> Iterator[tuple[int, int, int]]:
         for match in _MARKER.finditer(text):
-            for number in map(int, match[1].split(",")):
+            for number in dict.fromkeys(map(int, match[1].split(","))):
                 if 1 <= number <= len(self._sources):
                     yield number, match.start(), match.end()
 

@@ -167,8 +167,10 @@ def _check_arguments(arguments: str, path: str) -> None:
 def _server_call(item: McpCallItem, path: str) -> InputItem:
     """The call of a tool that the service ran, with its result. The id of the item names both."""
     error = item.error
-    output = _OUTPUT_NOT_SENT if item.output is None else item.output
-    text = output if error is None else error if isinstance(error, str) else _text_of_error(error)
+    if error is not None:
+        text = _text_of_error(error)
+    else:
+        text = _OUTPUT_NOT_SENT if item.output is None else item.output
     check_length([text], f"{path}.output", "tool_result_too_long")
     call = ToolCallPart(
         call_id=item.id, name=item.name, arguments=item.arguments, server=item.server_label
@@ -177,15 +179,17 @@ def _server_call(item: McpCallItem, path: str) -> InputItem:
     return InputItem(role=Role.ASSISTANT, parts=(call, result))
 
 
-def _text_of_error(error: Mapping[str, Any]) -> str:
+def _text_of_error(error: str | Mapping[str, Any]) -> str:
     """The text of an error, in any of the forms that OpenAI defines."""
+    if isinstance(error, str):
+        return error
     message, content = error.get("message"), error.get("content")
     if isinstance(message, str):
         return message
     parts = content if isinstance(content, list) else ()
     texts = [part.get("text") if isinstance(part, dict) else None for part in parts]
-    known = [text for text in texts if isinstance(text, str)]
-    return "\n".join(known) if known and len(known) == len(texts) else _json(error)
+    strings = [text for text in texts if isinstance(text, str)]
+    return "\n".join(strings) if strings and len(strings) == len(texts) else _json(error)
 
 
 def reference_unsupported(path: str) -> BadRequest:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -105,6 +106,15 @@ def test_what_takes_no_object_or_is_nested_too_deeply_is_left_out() -> None:
     assert listing(SERVER, tools).left_out == {"schema": 2}
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_schema_with_numbers_that_json_does_not_have_is_left_out(number: float) -> None:
+    schema = {"type": "object", "default": {"n": number}}
+    found = listing(SERVER, [a_tool("odd", input_schema=schema), a_tool("search")])
+
+    assert names(found.tools) == ["search"]
+    assert found.left_out == {"schema": 1}
+
+
 def test_the_first_of_two_tools_with_a_name_counts() -> None:
     found = listing(SERVER, [a_tool(description="one"), a_tool(description="two")])
 
@@ -182,6 +192,24 @@ async def test_a_server_that_is_away_delays_nobody_and_keeps_its_earlier_tools()
             "host": "127.0.0.1:1",
             "status": None,
         }
+
+
+async def test_a_server_that_fails_later_is_asked_again_as_soon_as_a_new_one() -> None:
+    clock = ManualClock()
+    async with odd_tool_server() as server, opened(a_server(server.url), clock=clock) as servers:
+        await offered(servers)
+        server.answers["initialize"] = lambda _: ModelResponse(status=503)
+        await pass_time(clock, RENEWAL)
+        async with asyncio.timeout(60):
+            while not servers.telemetry.fields_of("tools.unavailable"):  # noqa: ASYNC110 - a fake
+                await asyncio.sleep(0)
+
+        del server.answers["initialize"]
+        server.tools = [SEND]
+        await pass_time(clock, FIRST_RETRY)
+        await server.until(partial(has_ended_sessions, server, 2))
+
+        assert await offered(servers) == ["send"]
 
 
 async def test_lists_are_renewed_and_only_changes_are_logged() -> None:

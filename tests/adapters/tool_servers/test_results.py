@@ -1,8 +1,10 @@
 """What the model gets of a result."""
 
 import json
+import math
 from typing import Any
 
+import msgspec
 import pytest
 from mcp_types import (
     BlobResourceContents,
@@ -49,6 +51,15 @@ def test_structured_content_that_is_nested_too_deeply_is_a_string() -> None:
     output = json.loads(tool_output(a_result(structured_content=nested(100))).output)
 
     assert json.loads(output) == nested(100)
+
+
+@pytest.mark.parametrize("number", [math.nan, -math.inf])
+def test_structured_content_with_numbers_that_json_does_not_have_is_a_string(
+    number: float,
+) -> None:
+    output = tool_output(a_result(structured_content={"n": number})).output
+
+    assert msgspec.json.decode(output) == json.dumps({"n": number}, separators=(",", ":"))
 
 
 def test_an_error_of_the_tool_is_a_failed_output_with_its_text() -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from domain.model.preparation import NOTHING_PREPARED, Preparation
+from ports.turn_hook import HookUnavailable
 from tests.support.hook_server import Planned, a_question, a_response, an_answer, fake_hook, hook_at
 
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
@@ -52,6 +53,16 @@ async def test_a_connection_that_closes_when_the_next_request_arrives_is_no_fail
 
     assert preparation.instructions == "Hi"
     assert (hook.connections, len(hook.requests)) == (2, 3)
+
+
+async def test_a_question_that_brings_the_hook_down_is_sent_twice_at_most() -> None:
+    async with fake_hook() as hook, hook_at(hook.url) as adapter:
+        await asyncio.gather(*(adapter.prepare(a_question()) for _ in range(8)))
+        hook.planned = [Planned(closes=True)] * 8
+        with pytest.raises(HookUnavailable):
+            await adapter.prepare(a_question())
+
+    assert len(hook.requests) == 8 + 2
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class HttpResponse:
     body: bytes
 
 
-class HttpExchange(asyncio.Protocol):
+class HookConnection(asyncio.Protocol):
     """A connection that carries one exchange at a time.
 
     Attributes:
