@@ -39,6 +39,13 @@ def test_the_size_of_a_part_is_all_its_text_in_utf_8(part: Part, size: int) -> N
     assert text_bytes(part) == size
 
 
+def test_a_blank_line_separates_the_texts_of_two_steps() -> None:
+    first = (TextPart("I "), TextPart("look."), StepMark(), StepMark(), TextPart(""))
+    message = a_message(1, parts=(StepMark(), *first, TextPart("Found."), TextPart(" Good.")))
+
+    assert message.text == "I look.\n\nFound. Good."
+
+
 def test_the_size_of_a_message_is_the_sum_of_its_parts() -> None:
     assert a_message(parts=(TextPart("ä"), CALL)).counted_bytes == 512 + 2 + 7 + 2 * 256
 
