@@ -209,6 +209,18 @@ def utf8_length(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
+def text_of(parts: Iterable[Part]) -> str:
+    """All plain text in the parts of a message; a blank line separates the texts of two steps."""
+    text, is_separated = "", False
+    for part in parts:
+        if isinstance(part, StepMark):
+            is_separated = bool(text)
+        elif isinstance(part, TextPart) and part.text:
+            text += ("\n\n" if is_separated else "") + part.text
+            is_separated = False
+    return text
+
+
 def text_bytes(part: Part) -> int:
     """Bytes of all text in a part, names and ids included; an image has none."""
     match part:
@@ -292,8 +304,8 @@ class Message:
 
     @property
     def text(self) -> str:
-        """All its plain text, in order."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        """All its plain text, in order; a blank line separates the texts of two steps."""
+        return text_of(self.parts)
 
     @property
     def lines(self) -> str:

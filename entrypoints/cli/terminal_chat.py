@@ -208,6 +208,7 @@ class ReplyPrinter:
         self._printed = [printed]
         self._still_to_replay = ""
         self._is_line_open = False
+        self._has_text = self._is_separated = False
         self.started = asyncio.Event()
         self.session_id: str | None = None
 
@@ -224,6 +225,7 @@ class ReplyPrinter:
             ChatError: the reply failed.
         """
         self._still_to_replay = self.text
+        self._has_text = self._is_separated = False
         async with aclosing(events):
             async for event in events:
                 self._print(event)
@@ -243,8 +245,10 @@ class ReplyPrinter:
                 self._print_tool(document)
             case "source-url" | "source-document":
                 self._sources[str(document.get("sourceId"))] = _described(document)
+            case "start-step":
+                self._is_separated = self._has_text
             case "text-delta":
-                self._print_text(str(document.get("delta", "")))
+                self._print_text(self._separated(str(document.get("delta", ""))))
             case "finish" | "abort" | "error" as end:
                 self._print_end(end, document)
 
@@ -282,6 +286,13 @@ class ReplyPrinter:
         name = _one_line(document.get("toolName"))
         self._print_note(f"(Using {name} …)", str(document.get("toolCallId")))
 
+    def _separated(self, delta: str) -> str:
+        """The text, after a blank line if it is the first of another step."""
+        separated = f"\n\n{delta}" if delta and self._is_separated else delta
+        self._is_separated = self._is_separated and not delta
+        self._has_text = self._has_text or bool(delta)
+        return separated
+
     def _print_text(self, delta: str) -> None:
         replayed = self._still_to_replay
         if delta and not replayed.startswith(delta):
@@ -296,8 +307,9 @@ class ReplyPrinter:
         self._still_to_replay = replayed.removeprefix(delta) if replayed.startswith(delta) else ""
 
     def _write_text(self, text: str) -> None:
+        is_after_note = any(self._printed) and not self._is_line_open
         self._printed.append(text)
-        self._write(text)
+        self._write(text.lstrip("\n") if is_after_note else text)
         self._is_line_open = True
 
     def _print_reason(self, reason: str) -> None:

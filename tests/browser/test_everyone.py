@@ -127,6 +127,16 @@ async def test_nothing_is_lost_at_200_percent_zoom(visits: Visits, fake_model: F
             await expect(chat.messages.last).to_be_in_viewport()
 
 
+async def test_a_list_of_another_direction_fits_a_narrow_page(
+    visits: Visits, fake_model: FakeModel
+) -> None:
+    async with visits(locale="ar", viewport={"width": 390, "height": 800}) as visitor:
+        chat = await visitor.open()
+        await talked(chat, fake_model, "مرحبا\n\n- one\n- two")
+
+        assert await chat.page.locator(".log").evaluate("log => log.scrollWidth <= log.clientWidth")
+
+
 async def test_reduced_motion_is_respected(visits: Visits, fake_model: FakeModel) -> None:
     async with visits(reduced_motion="reduce") as visitor:
         chat = await visitor.open()

@@ -39,6 +39,13 @@ def test_the_size_of_a_part_is_all_its_text_in_utf_8(part: Part, size: int) -> N
     assert text_bytes(part) == size
 
 
+def test_a_blank_line_separates_the_texts_of_two_steps() -> None:
+    first = (TextPart("I "), TextPart("look."), StepMark(), StepMark(), TextPart(""))
+    message = a_message(1, parts=(StepMark(), *first, TextPart("Found."), TextPart(" Good.")))
+
+    assert message.text == "I look.\n\nFound. Good."
+
+
 def test_the_size_of_a_message_is_the_sum_of_its_parts() -> None:
     assert a_message(parts=(TextPart("ä"), CALL)).counted_bytes == 512 + 2 + 7 + 2 * 256
 
@@ -68,3 +75,10 @@ def test_an_exchange_is_a_user_message_with_what_follows(roles: str, lengths: li
 
     assert [len(exchange) for exchange in exchanges] == lengths
     assert [message for exchange in exchanges for message in exchange] == messages
+
+
+def test_only_a_call_that_the_client_runs_waits_for_it() -> None:
+    ours = evolve(CALL, server="lib")
+
+    assert a_message(parts=(CALL,)).open_tool_calls == (CALL,)
+    assert a_message(parts=(ours,)).open_tool_calls == ()

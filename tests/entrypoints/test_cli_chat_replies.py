@@ -119,6 +119,19 @@ async def test_tools_and_sources_are_shown_to_a_person_only(
         assert (await type_lines("One")).endswith(f"{beginning}{shown}{lines}")
 
 
+@pytest.mark.parametrize(
+    ("is_interactive", "shown"),
+    [(True, "I look.\n(Using search …)\nFound.\n"), (False, "I look.\n\nFound.\n")],
+)
+async def test_the_texts_of_two_steps_are_separated(*, is_interactive: bool, shown: str) -> None:
+    step = event({"type": "start-step"})
+    call = a_call("a", providerExecuted=True)
+    backend = Backend(SESSION + step + delta("I look.") + call + step + delta("Found.") + END)
+
+    async with terminal_of(backend, is_interactive=is_interactive) as type_lines:
+        assert (await type_lines("One")).endswith(shown)
+
+
 async def test_a_replayed_tool_is_shown_once() -> None:
     ours = a_call("a", providerExecuted=True) + delta("Hi")
     backend = Backend(Lost(SESSION + ours), SESSION + ours + END)

@@ -15,9 +15,10 @@ from domain.model.message import (
     SourcePart,
     ToolCallPart,
     Usage,
+    text_of,
 )
 from domain.model.turn import TurnEnd
-from entrypoints.http.openai.citations import chat_annotations, completion_text
+from entrypoints.http.openai.citations import chat_annotations
 from entrypoints.http.openai.parameters import MESSAGES_SEEN
 
 FinishReasonName = Literal["stop", "length", "tool_calls", "content_filter"]
@@ -210,7 +211,7 @@ def usage_document(usage: Usage | None) -> ChatUsageDocument | None:
 
 
 def _message(parts: Sequence[Part]) -> ChatMessageDocument:
-    text = completion_text(parts)
+    text = text_of(parts)
     reasoning = "".join(part.text for part in parts if isinstance(part, ReasoningPart))
     sources = [part for part in parts if isinstance(part, SourcePart)]
     calls = [

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from attrs import define, field
 
-from domain.model.message import Part, SourcePart, StepMark, TextPart, UnknownPart
+from domain.model.message import Part, SourcePart, TextPart, UnknownPart
 
 _MAX_MARKED: Final = 1_000
 """How many citations of one text are annotated. A user can make a model write very many of them,
@@ -84,18 +84,6 @@ def chat_annotations(text: str, sources: Sequence[SourcePart]) -> list[dict[str,
         {"type": citation.pop("type"), "url_citation": citation}
         for citation in citations.annotations(text, ends_reply=True)
     ]
-
-
-def completion_text(parts: Sequence[Part]) -> str:
-    """The text of a chat completion; a blank line separates the texts of two steps."""
-    texts, is_separated = "", False
-    for part in parts:
-        if isinstance(part, StepMark):
-            is_separated = bool(texts)
-        elif isinstance(part, TextPart) and part.text:
-            texts += ("\n\n" if is_separated else "") + part.text
-            is_separated = False
-    return texts
 
 
 def _last_index(parts: Sequence[Part]) -> int | None:
