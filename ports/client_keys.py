@@ -56,8 +56,8 @@ class ClientKeys(Protocol):
     def conversation_pseudonym(self, ref: ConversationRef) -> str:
         """A digest of 32 hex digits that stands for a conversation outside the service.
 
-        It is keyed with the owner's secret, so only the owner's requests can lead to it. It stays
-        the same when the master keys change.
+        It is keyed with the owner's secret, so it can be computed only during the owner's requests.
+        It stays the same when the master keys change.
         """
         ...
 

@@ -50,8 +50,8 @@ class ToolServers(Protocol):
     async def call(self, tool: ServerTool, arguments: str) -> ToolOutput:
         """Run the tool; ``arguments`` is the JSON text of an object.
 
-        A failure is an output, because the model has to learn of it; so is a tool that takes longer
-        than the assistant's file allows. Nothing is raised. Cancelling the call returns at once;
-        the server is then told, and the connection closed.
+        A failure is an output, because the model has to learn of it. So is a call that takes longer
+        than the assistant's file allows. Nothing is raised. If the call is cancelled, it returns at
+        once; then the server is told, and the connection is closed.
         """
         ...

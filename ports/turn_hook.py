@@ -17,7 +17,7 @@ from ports.errors import PortError
 
 
 class TurnHook(Protocol):
-    """Prepares turns: instructions, passages, a finished reply, tools, options, a state."""
+    """Prepares turns: instructions, passages, a prepared reply, tools, options, a state."""
 
     async def prepare(self, question: Question) -> Preparation:
         """What the hook wants for this turn. It may be asked again with the same ``turn_id``.
@@ -38,7 +38,7 @@ class HookFailure:
         host: the hook's host and port.
         status: HTTP status of the response; None if there was none.
         reason: a word for what is wrong, such as ``refused`` or ``too-long``.
-        field: the path of the field that is wrong in the answer, such as ``passages[2].url``.
+        field: the path of the wrong field in the answer, such as ``passages[2].url``.
     """
 
     host: str | None = None

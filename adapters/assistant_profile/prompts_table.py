@@ -1,4 +1,4 @@
-"""The table ``prompts`` of the assistant's file: system prompts for some conversations."""
+"""The table ``prompts`` of the assistant's file: the named prompts."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -67,7 +67,7 @@ def _when_problems(path: str, when: Any) -> Iterator[str]:
 
 def _condition_problems(path: str, table: Any, context: Context) -> Iterator[str]:
     if not isinstance(table, dict) or not table:
-        yield f"{path} must be a table with the names of values and what they must be."
+        yield f'{path} must be a table of names and expected values, such as page = "/compare*".'
         return
     expected, types = _EXPECTED[context]
     for names, value in _leaves(table, is_nested=context == "page_context"):

@@ -1,4 +1,4 @@
-"""The tables ``tools.mcp`` of the assistant's file: servers with tools that we run.
+"""The tables ``tools.mcp`` of the assistant's file: tool servers.
 
 The values of headers are secrets, so a problem names the header and never the value.
 """
@@ -41,7 +41,7 @@ _OWN_HEADERS: Final = frozenset(
 
 
 def server_problems(servers: Any, folder: Path) -> Iterator[str]:
-    """Every problem in the tables; ``folder``: where the relative paths in them begin."""
+    """Every problem in the tables. Relative paths in them begin at ``folder``."""
     if not isinstance(servers, list) or not all(isinstance(server, dict) for server in servers):
         yield "tools.mcp must be a list of tables: [[tools.mcp]]"
         return
@@ -129,7 +129,7 @@ def _header_problem(name: str, value: Any, folder: Path) -> str | None:
     if not _HEADER_NAME.fullmatch(name):
         return "is not the name of a header."
     if name.lower() in _OWN_HEADERS:
-        return "cannot be set, because every request has a value of its own."
+        return "cannot be set: the service sets it itself."
     if isinstance(value, str):
         if name.lower() in _SECRET_HEADERS:
             return 'must come from a file: { file = "/run/secrets/some-name" }'

@@ -1,4 +1,4 @@
-"""The table ``tools`` of the assistant's file: tools of the client, and servers with tools."""
+"""The table ``tools`` of the assistant's file: client tools, and tool servers."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,7 @@
-"""The HTTP requests of one session with a tool server: bounded, and without exceptions.
+"""The HTTP requests of one session with a tool server. What is read is limited.
 
-The library ends a session, with all that wait for it, if a request raises. So a failure becomes a
-response here, and its cause is kept for whoever asked.
+If a request raises an exception, the library ends the whole session. So a failure becomes a
+response here, and its cause is kept for the caller.
 """
 
 from collections.abc import AsyncIterator
@@ -72,7 +72,7 @@ class HttpExchange(httpx2.AsyncBaseTransport):
         """Does nothing: the connections are shared."""
 
     def _may_follow(self, request: httpx2.Request) -> bool:
-        """Whether a request may be sent after a failure: to fetch what was cut, or to leave."""
+        """Whether a request may be sent after a failure: to fetch the rest or end the session."""
         is_cut = self.failure is not None and self.failure.reason == "lost"
         return request.method == "DELETE" or (is_cut and request.method == "GET")
 

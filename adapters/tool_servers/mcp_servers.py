@@ -72,7 +72,7 @@ _UNUSABLE: Final = f"The tool did not give a usable answer. {_UNKNOWN_EFFECT}"
 
 
 class _Server:
-    """One tool server, its tools, and what is needed to renew them."""
+    """One tool server, its tools, and what is needed to list them again."""
 
     def __init__(self, sessions: Sessions) -> None:
         self.sessions = sessions
@@ -90,7 +90,7 @@ class McpToolServers:
     def __init__(
         self, servers: Sequence[_Server], *, timeout: timedelta, clock: Clock, telemetry: Telemetry
     ) -> None:
-        """``timeout`` is for one call, the repetition included."""
+        """``timeout`` is for one call, including a repetition."""
         self._servers = {server.name: server for server in servers}
         self._timeout = timeout
         self._clock = clock
@@ -100,7 +100,7 @@ class McpToolServers:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The lists are kept up to date only while this is open."""
+        """Keeps the lists of tools up to date while it is open."""
         tasks = [asyncio.create_task(self._keep_listed(each)) for each in self._servers.values()]
         self._first_lists = asyncio.create_task(self._await_first_lists())
         try:
@@ -157,7 +157,7 @@ class McpToolServers:
             server.was_asked.set()
             pause = RENEWAL if is_listed else retry
             retry = FIRST_RETRY if is_listed else min(retry * 2, RENEWAL)
-            # A model that asks for tools that do not exist must not cause a list for each.
+            # A model that calls tools that do not exist must not cause a listing for each call.
             await self._clock.sleep(FIRST_RETRY)
             server.is_outdated.clear()
             await self._sleep_until_outdated(server, pause - FIRST_RETRY)

@@ -36,9 +36,9 @@ class SessionFailed(Exception):
         reason: a word for the operator's log.
         status: HTTP status of the response; None if there was none.
         is_transient: whether the same request may succeed a moment later.
-        rejection: what a server says about a request that it rejected; None if there is no answer.
-            It may repeat arguments, so it is for the model only.
-        code: the JSON-RPC code of the error that the server answered; None if it answered none.
+        rejection: the error message of a server that rejected the request; None if there is none.
+            It may repeat arguments, so only the model gets it.
+        code: the JSON-RPC code of the error that the server answered with; None if there is none.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class SessionFailed(Exception):
 
 @frozen(kw_only=True)
 class Agreement:
-    """What an earlier session agreed on with the server, so that later ones need not ask.
+    """What an earlier session agreed on with the server. Later sessions need not ask again.
 
     Attributes:
         mode: a version of the protocol, or ``legacy`` for those that begin with a handshake.
@@ -202,7 +202,7 @@ def _session_failed(error: Exception, exchange: HttpExchange) -> SessionFailed:
 
 
 def _error_answer(error: MCPError, status: int | None) -> SessionFailed:
-    """The failure of a request that got an error as its answer, or that the library made one of."""
+    """The failure for an error that the server answered with, or that the library raised."""
     is_success = status is None or httpx2.codes.is_success(status)
     if error.code == codes.PARSE_ERROR or status == httpx2.codes.ACCEPTED:
         return SessionFailed("invalid-answer", status=status)

@@ -54,7 +54,7 @@ def listing(server: McpServer, listed: Sequence[mcp_types.Tool]) -> Listing:
 
 
 def without_excess(tools: Iterable[ServerTool]) -> Listing:
-    """The first tool of each name, as long as all of them together are small enough."""
+    """The first tool of each name, without those for which there is no room."""
     kept: dict[str, ServerTool] = {}
     left_out, room = Counter[str](), MAX_TOOLS_BYTES
     for tool in tools:

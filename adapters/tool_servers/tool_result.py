@@ -32,7 +32,7 @@ def tool_output(result: CallToolResult) -> ToolOutput:
 
 
 def text_output(text: str) -> str:
-    """The text as a JSON string. Text that is too long is cut, and says so."""
+    """The text as a JSON string. If it is too long, its end is replaced by a note."""
     whole = _json(text)
     if len(whole.encode()) <= MAX_TOOL_RESULT_BYTES:
         return whole

@@ -1,4 +1,4 @@
-"""Reads what the hook answers: strictly, and without repeating any of it in an error."""
+"""Reads the hook's answer strictly. What is logged of an error does not repeat the answer."""
 
 import re
 from collections.abc import Sequence
@@ -79,7 +79,7 @@ def read_answer(raw: bytes) -> Preparation:
     """The preparation in the JSON text ``raw``.
 
     Raises:
-        InvalidAnswer: it is not one.
+        InvalidAnswer: the text is not a valid answer.
     """
     body = _decoded(raw)
     offered, tools = _tools(body.tools)

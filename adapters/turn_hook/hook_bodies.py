@@ -1,6 +1,6 @@
 """The JSON bodies of a request to the hook and of its answer.
 
-``docs/hook.openapi.json`` is made of these types.
+``docs/hook.openapi.json`` is generated from these types.
 """
 
 from typing import Annotated, Any, Final, Literal

@@ -1,4 +1,4 @@
-"""Tries a hook with a sample question, and says in plain words what it understood."""
+"""Tries a hook with a sample question, and says in plain words what its answer means."""
 
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus

@@ -34,8 +34,8 @@ _REPEATABLE: Final = (
 class HttpHook:
     """A hook at a URL.
 
-    A request is repeated once, with the same ``webhook-id``, if there is no connection and on 502,
-    503 and 504.
+    A request is repeated once, with the same ``webhook-id``, if no connection can be opened or if
+    the status is 502, 503 or 504.
     """
 
     def __init__(self, *, client: HookClient, server: HookServer, clock: Clock) -> None:

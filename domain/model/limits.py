@@ -10,7 +10,7 @@ HIGHEST_MESSAGE_CHARACTERS: Final = 100_000
 MAX_PAGE_CONTEXT_BYTES: Final = 8_192
 MAX_TOOL_RESULT_BYTES: Final = 32_768
 MAX_STEP_CALLS: Final = 16
-"""How many of the tools that the model calls in one step we run. The others fail."""
+"""How many calls of one step we run. The others fail."""
 MAX_REPLY_BYTES: Final = 262_144
 """Limit on everything streamed in one turn (text, reasoning, tool calls). Longer replies are
 truncated. If a reply that was cut is continued, the limit applies to the whole reply."""

@@ -107,7 +107,7 @@ class ReasoningPart:
 
 
 NO_SERVER: Final = ""
-"""The server of a call of a tool that nobody has; see ``ToolCallPart``."""
+"""The server of a call of a tool that does not exist; see ``ToolCallPart``."""
 
 
 @frozen(kw_only=True)
@@ -116,7 +116,7 @@ class ToolCallPart:
 
     Attributes:
         arguments: JSON text exactly as the model wrote it; it may be malformed.
-        server: the name of the tool server on which we run it; ``NO_SERVER`` if nobody has such a
+        server: the name of the tool server on which we run it; ``NO_SERVER`` if there is no such
             tool, so that we answer the call; None if the client runs it.
     """
 

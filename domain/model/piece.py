@@ -63,7 +63,7 @@ class SourcePiece:
 
 @frozen
 class StepPiece:
-    """The end of one model call, and the beginning of the next one in the same reply."""
+    """The end of one step of the reply, and the beginning of the next one."""
 
 
 @frozen

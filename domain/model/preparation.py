@@ -67,11 +67,11 @@ class Preparation:
     """What a hook wants for one turn.
 
     Attributes:
-        instructions: added at the end of the system prompt.
+        instructions: added after all other instructions, at the end of the system prompt.
         passages: given to the model as data, best first.
         reply: the whole reply; the model is then not asked.
-        offered: the names of the tools in the assistant's file that the model may call in this
-            turn; None: all.
+        offered: the names of the tools of the assistant's file and its tool servers that the model
+            may call in this turn; None: all.
         tools: further tools, which the client runs; not offered if the client runs none of the
             operator's tools.
         options: options of the reply; those that the caller has set take precedence. Only the

@@ -1,7 +1,7 @@
 """Replies that ended early: where one was cut, and how it grows when a turn continues it.
 
-What the first model call of the continuation writes as text joins the last text of the reply,
-without a gap. Everything else, such as reasoning or a later model call, follows as its own parts.
+The text of the first step of the continuation joins the last text of the reply without a gap.
+Everything else, such as reasoning or a later step, follows as parts of its own.
 """
 
 from collections.abc import Iterable, Sequence

@@ -190,7 +190,7 @@ class ToolInputErrorChunk(Chunk, tag="tool-input-error"):
 
 
 class ToolOutputAvailableChunk(Chunk, tag="tool-output-available"):
-    """The result of a tool that the service runs; others are repeated for a page that resumes."""
+    """The result of a tool. That of a client tool is sent only to a page that resumes."""
 
     tool_call_id: str
     output: Any
@@ -200,7 +200,7 @@ class ToolOutputAvailableChunk(Chunk, tag="tool-output-available"):
 
 
 class ToolOutputErrorChunk(Chunk, tag="tool-output-error"):
-    """The failure of a tool that the service runs; others are repeated for a page that resumes."""
+    """The failure of a tool. That of a client tool is sent only to a page that resumes."""
 
     tool_call_id: str
     error_text: str

@@ -34,7 +34,7 @@ def call_delta(call_id: str, arguments: str) -> dict[str, Any]:
 
 
 def call_complete(call: ToolCallPart) -> dict[str, Any]:
-    """The chunk with all arguments of a call; a client then runs the tool if it is to run it."""
+    """The chunk with all arguments of a call. A client runs a client tool when it gets this."""
     try:
         return {
             "type": "tool-input-available",
@@ -75,7 +75,7 @@ def tool_input(arguments: str) -> Any:
 
 
 def tool_output(result: ToolResultPart) -> Raw | str:
-    """The output of a tool; as text if the AI SDK could not read the reply otherwise."""
+    """The output of a tool; as a string if the AI SDK could not read the reply otherwise."""
     is_plain = result.output.startswith('"') or _is_plain(result.output)
     return Raw(result.output.encode()) if is_plain else result.output
 

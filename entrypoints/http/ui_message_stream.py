@@ -262,7 +262,7 @@ class ReplyChunks:
     def _calls_at_end(self, outcome: Outcome) -> Iterator[dict[str, Any]]:
         """The chunks for the calls without a result.
 
-        Only if the reply is finished, the client is to run its tools. A tool that we ran may have
+        The client runs its tools only if the reply is finished. A tool that we ran may have
         had an effect.
         """
         for call in self._calls.values():

@@ -125,7 +125,7 @@ class Progress:
 
     @property
     def waits_for_client(self) -> bool:
-        """Whether the model has called tools that the client runs, in the step that has ended."""
+        """Whether the model called client tools in the step that has ended."""
         step = self.writer.pieces[self._pieces_before :]
         return any(isinstance(piece, ToolCallPiece) and piece.server is None for piece in step)
 
@@ -190,8 +190,8 @@ class AskModel:
     ) -> PreparedTurn:
         """The turn with the choice of tools for its next step.
 
-        The caller's choice applies to the first step: a model that has to call a tool in every step
-        would never end.
+        The caller's choice applies only to the first step. A model that has to call a tool in every
+        step would never end.
         """
         choice = first.options.tool_choice
         if turn.offer.ours and not self._calls_left(turn, progress):
@@ -203,7 +203,7 @@ class AskModel:
         return evolve(turn, options=evolve(turn.options, tool_choice=choice))
 
     def _calls_left(self, turn: PreparedTurn, progress: Progress) -> int:
-        """How many of our tools the current step may run."""
+        """How many calls of our tools may be run in the current step."""
         if progress.steps >= self.assistant.tools.max_steps:
             return 0
         of_reply = turn.options.max_tool_calls
@@ -273,7 +273,7 @@ class AskModel:
 
 
 def _without_calls(finished: ModelFinished) -> ModelFinished:
-    """The end of a reply whose last calls were not run: no client has to do anything for them."""
+    """The end of a reply whose last calls were not run. The client does not have to answer them."""
     is_waiting = finished.reason is FinishReason.TOOL_CALLS
     return evolve(finished, reason=FinishReason.OTHER) if is_waiting else finished
 

@@ -100,9 +100,9 @@ class ReplyWriter:
         return not self.sink.is_closed
 
     async def close_calls(self) -> None:
-        """Write a failed result for each call that we ran and that has none.
+        """Write a failed result for each call that we ran and that has no result.
 
-        Called when the reply has ended, whether it is full or not, so that nobody waits for them.
+        Called when the reply has ended, even if it is full, so that nobody waits for a result.
         """
         parts = assemble_parts(self.pieces)
         for part in with_all_results(parts)[len(parts) :]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import punq
@@ -188,9 +189,21 @@ async def test_a_tool_that_the_page_does_not_have_fails_after_a_short_wait(
 
 
 async def test_a_tool_may_be_registered_after_the_call(chat: Chat, fake_model: FakeModel) -> None:
-    await ask(chat, fake_model)
-    await expect(chat.messages.last.locator(".tools")).to_have_text(RUNNING)
+    await chat.page.clock.install()
+    await chat.send("Where is it?")
+    reply = await fake_model.next_reply()
+    reply.send_text("Look.")
+    await expect(chat.replies.last).to_have_text("Look.")
+    # The page waits two seconds for the tool, by a clock that now moves in small steps only.
+    await chat.page.clock.pause_at(datetime.now(UTC) + timedelta(minutes=1))
+    call_tool(reply)
+    reply.finish(FinishReason.TOOL_CALLS)
+    tools = chat.messages.last.locator(".tools")
+    async with asyncio.timeout(60):
+        while await tools.text_content() != RUNNING:
+            await chat.page.clock.run_for(20)
     await register(chat, "return 'late'")
+    await chat.page.clock.resume()
     reply, outputs = await results(fake_model)
     reply.finish()
 

@@ -75,3 +75,10 @@ def test_an_exchange_is_a_user_message_with_what_follows(roles: str, lengths: li
 
     assert [len(exchange) for exchange in exchanges] == lengths
     assert [message for exchange in exchanges for message in exchange] == messages
+
+
+def test_only_a_call_that_the_client_runs_waits_for_it() -> None:
+    ours = evolve(CALL, server="lib")
+
+    assert a_message(parts=(CALL,)).open_tool_calls == (CALL,)
+    assert a_message(parts=(ours,)).open_tool_calls == ()

@@ -92,9 +92,7 @@ HOOK_ANSWER = an_answer(
 )
 
 
-async def test_neither_messages_nor_keys_are_in_redis(
-    own_server: RedisProcess,
-) -> None:
+async def test_neither_messages_nor_keys_are_in_redis(own_server: RedisProcess) -> None:
     async with (
         redis_client(own_server) as redis,
         monitoring(own_server) as monitor,

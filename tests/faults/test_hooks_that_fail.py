@@ -24,6 +24,8 @@ from tests.support.service import UNLIMITED, running_service
 JSON_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
 SCRIPT = "Privity's built-in script"
 SOON = timedelta(seconds=0.3)
+PATIENCE = timedelta(seconds=2)
+"""Long enough for the answer after a failure, even on a busy machine."""
 FAULTS = {
     "refuses": (a_response(401), LONG, "hook_unavailable"),
     "fails": (a_response(500), LONG, "hook_unavailable"),
@@ -31,10 +33,10 @@ FAULTS = {
     "redirects": (a_response(307, location="http://127.0.0.1:1/"), LONG, "hook_unavailable"),
     "closes": (Planned(closes=True), LONG, "hook_unavailable"),
     "is-not-http": (Planned(raw=b"SSH-2.0-x\r\n", closes=True), LONG, "hook_unavailable"),
-    "is-silent": (Planned(hangs=True), SOON, "hook_timeout"),
+    "is-silent": (Planned(hangs=True), PATIENCE, "hook_timeout"),
     "stops-in-its-answer": (
         Planned(raw=JSON_HEAD + b'content-length: 99\r\n\r\n{"', hangs=True),
-        SOON,
+        PATIENCE,
         "hook_timeout",
     ),
     "answers-html": (
@@ -95,6 +97,7 @@ async def test_a_required_hook_that_fails_fails_the_turn_which_can_be_sent_again
 @pytest.mark.parametrize("fault", sorted(FAULTS))
 async def test_without_a_hook_that_is_not_required_the_model_replies(fault: str) -> None:
     planned, within, _ = FAULTS[fault]
+    within = SOON if within is PATIENCE else within
     async with fake_hook(planned, planned) as hook:
         settings = settings_for(hook.url, is_required=False, within=within)
         async with running_service(settings, model=a_model()) as service:

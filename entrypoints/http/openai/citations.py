@@ -1,8 +1,8 @@
 """The sources of a reply as OpenAI's annotations of its text.
 
-A ``[2]`` in the text cites the second source of the reply. A source that is cited nowhere stands
-for the whole text that ends the reply. A source without a URL has no annotation, because OpenAI's
-need one. The indexes count characters, and the end is exclusive.
+A ``[2]`` in the text cites the second source of the reply. If a source is cited nowhere, its
+annotation covers the whole text that ends the reply. A source without a URL has no annotation,
+because OpenAI's annotations need one. The indexes count characters, and the end is exclusive.
 """
 
 import re
@@ -15,7 +15,7 @@ from attrs import define, field
 from domain.model.message import Part, SourcePart, TextPart, UnknownPart
 
 _MAX_MARKED: Final = 1_000
-"""How many citations of one text are annotated. A user can make a model write "[1]" without end,
+"""How many citations of one text are annotated. A user can make a model write very many of them,
 and each annotation repeats a URL and a title."""
 _MARKER: Final = re.compile(r"\[(\d{1,3}(?:, ?\d{1,3})*)\]")
 

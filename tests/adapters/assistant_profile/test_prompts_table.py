@@ -63,8 +63,8 @@ def test_named_prompts_keep_the_order_of_the_file(file: Path) -> None:
         ),
         (COMPARING, "prompts.comparing.when must have at least one condition: when.page_context."),
         (f"{COMPARING}when = {{}}", "prompts.comparing.when must have at least one condition"),
-        (f"{COMPARING}when.metadata = 'a'", "prompts.comparing.when.metadata must be a table with"),
-        (f"{COMPARING}when.metadata = {{}}", "prompts.comparing.when.metadata must be a table wi"),
+        (f"{COMPARING}when.metadata = 'a'", "prompts.comparing.when.metadata must be a table of"),
+        (f"{COMPARING}when.metadata = {{}}", "prompts.comparing.when.metadata must be a table of"),
         (f"{COMPARING}when.metadata.a = 1", "prompts.comparing.when.metadata.a must be a string."),
         (f"{COMPARING}when.metadata.a.b = '1'", "prompts.comparing.when.metadata.a must be a str"),
         (
