@@ -78,6 +78,13 @@ _ANSWERS: Final[Mapping[str, str]] = MappingProxyType(
         "not-json": "the answer is not JSON",
     }
 )
+_CORRECTIONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "too-large": "Answer with fewer or shorter passages.",
+        "encoded": "Switch compression off for this path, in the hook and in proxies before it.",
+        "content-type": "Answer with the header `content-type: application/json`.",
+    }
+)
 
 
 async def hook_findings(server: HookServer, clock: Clock, *, turn_id: str) -> list[Finding]:
@@ -137,7 +144,8 @@ def _of_answer(error: HookAnswerInvalid) -> tuple[str, str]:
     if field:
         return f"{field} in the answer is not valid ({reason})", explanation
     why = _ANSWERS.get(reason, f"the answer is not valid ({reason})")
-    return why, explanation or "docs/hook.openapi.json describes the answer."
+    described = "docs/hook.openapi.json describes the answer."
+    return why, _CORRECTIONS.get(reason) or explanation or described
 
 
 def _of_status(status: int | None) -> tuple[str, str]:

@@ -89,7 +89,7 @@ async def test_a_hook_that_accepts_every_signature_is_a_warning() -> None:
         (
             a_response(200, b"{}", content_type="text/plain"),
             "the content type of the answer is not application/json",
-            "hook.openapi.json",
+            "`content-type: application/json`",
         ),
     ],
 )
