@@ -4,6 +4,7 @@ The hook's instructions come after all others. So the prompts of all turns begin
 and model servers can reuse what they have computed for it.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -174,9 +175,16 @@ def with_passages_that_fit(
     conversation: Conversation, system: str, budget: Budget, options: ReplyOptions
 ) -> ReplyOptions:
     """The options without the last passages, if the prompt has no room for all of them."""
-    while options.passages and not has_room(conversation, system, budget, options):
-        options = evolve(options, passages=options.passages[:-1])
-    return options
+    passages = options.passages
+    if not passages or has_room(conversation, system, budget, options):
+        return options
+
+    def has_room_for(left_out: int) -> bool:
+        fewer = evolve(options, passages=passages[: len(passages) - left_out])
+        return has_room(conversation, system, budget, fewer)
+
+    left_out = bisect_left(range(len(passages)), x=True, lo=1, key=has_room_for)
+    return evolve(options, passages=passages[: len(passages) - left_out])
 
 
 def opening_pieces(
