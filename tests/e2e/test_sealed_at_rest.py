@@ -125,9 +125,8 @@ async def test_neither_messages_nor_keys_are_in_redis(own_server: RedisProcess) 
 
     assert [SENTENCE in request.json["message"]["text"] for request in hook.requests] == [True] * 3
     assert hook.requests[-1].json["state"] == {SENTENCE: SENTENCE}
-    assert [name for name in places if session_id.encode() in places[name]] == [
-        *("keys", "disk", "wire")
-    ]
+    naming_the_session = [name for name in places if session_id.encode() in places[name]]
+    assert naming_the_session == ["keys", "disk", "wire"]
     assert len([key for key in during if session_id.encode() in key]) == 2
     assert found(SENTENCE, places) == []
     assert halves_found(secret_in(str(client.cookie)), places) == []
