@@ -1,6 +1,5 @@
 """The hook in examples/rag_hook: Privity's requests are verified, and its answers understood."""
 
-import importlib.util
 from collections.abc import AsyncIterator
 
 import pytest
@@ -9,24 +8,16 @@ from adapters.system.clock import SystemClock
 from adapters.turn_hook.http_hook import HttpHook
 from domain.model.preparation import Preparation
 from ports.turn_hook import HookUnavailable
-from tests.architecture.sources import ROOT
-from tests.support.hook_server import KEY, SECRET, a_question, hook_at
-from tests.support.mcp_server import serving
+from tests.support.example_hook import example_hook
+from tests.support.hook_server import KEY, a_question, hook_at
 
 URL = "https://www.example.org/election/"
 
 
 @pytest.fixture
-async def url(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    monkeypatch.setenv("PRIVITY_HOOK_SECRET", SECRET)
-    spec = importlib.util.spec_from_file_location("rag_hook", ROOT / "examples/rag_hook/hook.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    async with serving(module.app) as address:
-        yield address.removesuffix("/mcp") + "/prepare"
-    module.INDEX.close()
+async def url() -> AsyncIterator[str]:
+    async with example_hook() as address:
+        yield address
 
 
 @pytest.fixture
