@@ -115,7 +115,7 @@ function parsed(json) {
 }
 
 const newCall = ({ toolCallId, toolName, providerExecuted }, state) =>
-  ({ id: toolCallId, name: toolName, isClients: !providerExecuted, state, input: undefined });
+  ({ id: toolCallId, name: toolName, isClients: !providerExecuted, state });
 
 /** The calls of tools that this page has to run: the service waits for their results. */
 export const openCalls = ({ finishReason, calls = [] }) =>
