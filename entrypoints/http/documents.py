@@ -15,6 +15,7 @@ from starlette.responses import Response
 
 from domain.model.conversation import Conversation
 from domain.model.message import (
+    NO_SERVER,
     FilePart,
     FinishReason,
     ImagePart,
@@ -322,8 +323,14 @@ def _tool_document(part: ToolCallPart | ToolResultPart) -> dict[str, Any]:
         document = {"type": "tool-result", "toolCallId": part.call_id}
         return {**document, "output": Raw(part.output.encode()), "failed": part.failed}
     document = {"type": "tool-call", "toolCallId": part.call_id, "toolName": part.name}
-    server = {} if part.server is None else {"server": part.server}
-    return {**document, "arguments": part.arguments, **server}
+    return {**document, "arguments": part.arguments, **_run_by(part.server)}
+
+
+def _run_by(server: str | None) -> dict[str, Any]:
+    """Who runs a call, in the words of the stream; ``server`` is that of a ``ToolCallPart``."""
+    if server is None:
+        return {}
+    return {"providerExecuted": True, **({} if server == NO_SERVER else {"server": server})}
 
 
 def _file_document(part: ImagePart | FilePart) -> dict[str, str]:

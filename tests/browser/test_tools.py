@@ -1,16 +1,16 @@
-"""Tools that the host page runs, and what the page shows of a tool."""
+"""Tools that the host page runs."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import punq
 import pytest
 import pytest_asyncio
 from attrs import evolve
-from playwright.async_api import Browser, Route, expect
+from playwright.async_api import Browser, expect
 
 from adapters.assistant_profile.toml_file import NEUTRAL
 from domain.model.assistant import Assistant
@@ -41,6 +41,9 @@ REGISTER: Final = """() => {
     });
 }"""
 WAIT: Final = "return new Promise((resolve) => { globalThis.finish = resolve; })"
+WAIT_UNTIL_ABORTED: Final = (
+    "options.signal.onabort = () => { globalThis.aborted = true; }; return new Promise(() => {})"
+)
 WAITING_LOCKS: Final = "navigator.locks.query().then(({ pending }) => pending.length)"
 RUNNING: Final = "Using a tool: show_map …"
 USED: Final = "Used a tool: show_map"
@@ -277,17 +280,15 @@ async def test_a_call_is_not_begun_again_after_a_reload(chat: Chat, fake_model: 
 async def test_a_stopped_tool_leaves_the_conversation_usable(
     chat: Chat, fake_model: FakeModel
 ) -> None:
-    await register(
-        chat,
-        "options.signal.onabort = () => { globalThis.aborted = true; }; " + WAIT,
-    )
+    await register(chat, WAIT_UNTIL_ABORTED)
     await ask(chat, fake_model)
     await chat.evaluate("hasBegun")
     await chat.button("Stop").click()
 
     await expect(chat.messages.last.locator(".tools")).to_have_text(NO_RESULT)
-    await expect(chat.button("Send")).to_be_visible()
+    await expect(chat.button("Stop")).to_be_hidden()
     assert await chat.evaluate("globalThis.aborted")
+    await expect(chat.box).to_have_value("")
     asking = asyncio.create_task(chat.send("And now?"))
     reply = await fake_model.next_reply()
     await asking
@@ -297,53 +298,58 @@ async def test_a_stopped_tool_leaves_the_conversation_usable(
     assert reply.prompt.messages[-1].text == "And now?"
 
 
-SEARCH: Final = {"toolCallId": "call_1", "providerExecuted": True, "dynamic": True}
-BEGUN: Final[Sequence[dict[str, Any]]] = (
-    {"type": "start", "messageId": "msg_1", "messageMetadata": {"turnId": "turn_1"}},
-    {"type": "tool-input-start", "toolName": "search", **SEARCH},
-    {"type": "tool-input-available", "toolName": "search", "input": {"query": "x"}, **SEARCH},
-)
-ENDED: Final[Sequence[dict[str, Any]]] = (
-    {"type": "text-start", "id": "p1"},
-    {"type": "text-delta", "id": "p1", "delta": "Found it."},
-    {"type": "finish", "finishReason": "stop"},
-)
-
-
-def stream(chunks: Sequence[dict[str, Any]], last: str) -> str:
-    """The events of a reply; each has a cursor."""
-    events = [f"id: turn_1.{n}\ndata: {json.dumps(one)}\n\n" for n, one in enumerate(chunks)]
-    return "".join(events) + last
-
-
-@pytest.mark.parametrize(
-    ("end", "shown"),
-    [
-        ({"type": "tool-output-available", "output": "x", **SEARCH}, "Used a tool: search"),
-        (
-            {"type": "tool-output-error", "errorText": "x", **SEARCH},
-            "A tool gave no result: search",
-        ),
-    ],
-)
-async def test_a_tool_that_the_service_runs_is_one_line_while_the_stream_is_resumed(
-    visitor: Visitor, end: dict[str, Any], shown: str
+async def test_a_visitor_writes_instead_of_waiting_for_a_tool(
+    chat: Chat, fake_model: FakeModel
 ) -> None:
-    chat = await visitor.open()
-    resumed: asyncio.Queue[Route] = asyncio.Queue()
+    await register(chat, WAIT_UNTIL_ABORTED)
+    await ask(chat, fake_model)
+    await chat.evaluate("hasBegun")
+    await register(chat, "return 'now'")
+    await chat.send("And now?")
+    reply = await fake_model.next_reply()
 
-    async def begin(route: Route) -> None:
-        await route.fulfill(body=stream(BEGUN, ""), content_type="text/event-stream")
+    assert await chat.evaluate("globalThis.aborted")
+    assert reply.prompt.messages[-1].text == "And now?"
+    # The new reply belongs to this tab, which runs its tools.
+    reply.send_text("One moment. ")
+    await expect(chat.replies.last).to_have_text("One moment. ")
+    await expect(chat.status).to_have_text("The assistant is writing …")
+    call_tool(reply, number=2)
+    reply.finish(FinishReason.TOOL_CALLS)
+    reply, outputs = await results(fake_model)
+    reply.send_text("There.")
+    reply.finish()
+    await chat.expect_reply("One moment. There.")
+    assert outputs == [('"now"', False)]
+    await expect(chat.box).to_have_value("")
+    tools = chat.messages.filter(has_text="Look.").locator(".tools")
+    await expect(tools).to_have_text(NO_RESULT)
+    await chat.page.reload()
+    await open_panel(chat)
+    await expect(chat.questions).to_have_text(["Where is it?", "And now?"])
+    await expect(tools).to_have_text(NO_RESULT)
 
-    await chat.page.route("**/api/chat", begin)
-    await chat.page.route("**/api/chat/*/stream", resumed.put)
-    await chat.send("Look it up.")
-    tools = chat.messages.last.locator(".tools")
-    await expect(tools).to_have_text("Using a tool: search …")
-    await expect(chat.page.get_by_role("log")).to_contain_text("Using a tool: search")
-    await (await resumed.get()).fulfill(
-        body=stream([end, *ENDED], "data: [DONE]\n\n"), content_type="text/event-stream"
+
+async def test_a_message_that_is_refused_gives_the_tool_up_and_stays_in_the_box(
+    visitor: Visitor, chat: Chat, fake_model: FakeModel
+) -> None:
+    visitor.expect_problems("429")
+    await register(chat, WAIT_UNTIL_ABORTED)
+    await ask(chat, fake_model)
+    await chat.evaluate("hasBegun")
+    await chat.page.route(
+        "**/api/chat",
+        lambda route: route.fulfill(
+            status=429,
+            content_type="application/problem+json",
+            body=json.dumps({"code": "too_many_requests", "detail": ""}),
+        ),
     )
+    await chat.box.fill("And now?")
+    await chat.button("Send").click()
 
-    await chat.expect_reply("Found it.")
-    await expect(tools).to_have_text(shown)
+    await expect(chat.notice).to_contain_text("Too many messages.")
+    await expect(chat.box).to_have_value("And now?")
+    await expect(chat.button("Stop")).to_be_hidden()
+    await expect(chat.messages.last.locator(".tools")).to_have_text(NO_RESULT)
+    assert await chat.evaluate("globalThis.aborted")

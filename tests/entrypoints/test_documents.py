@@ -7,6 +7,7 @@ import pytest
 
 from domain.model.identifiers import MessageId
 from domain.model.message import (
+    NO_SERVER,
     FilePart,
     FinishReason,
     MessageStatus,
@@ -74,7 +75,18 @@ def rendered(document: Any) -> Any:
                 "toolCallId": "c",
                 "toolName": "look",
                 "arguments": "{}",
+                "providerExecuted": True,
                 "server": "library",
+            },
+        ),
+        (
+            ToolCallPart(call_id="c", name="magic", arguments="{}", server=NO_SERVER),
+            {
+                "type": "tool-call",
+                "toolCallId": "c",
+                "toolName": "magic",
+                "arguments": "{}",
+                "providerExecuted": True,
             },
         ),
         (ReasoningPart("Hm"), {"type": "reasoning", "text": "Hm"}),

@@ -1,5 +1,6 @@
 """The model calls tools that we run, and something fails or has no room."""
 
+import asyncio
 import json
 from datetime import timedelta
 
@@ -111,8 +112,9 @@ async def test_stopping_closes_the_calls_and_followers_learn_of_it() -> None:
     harness = a_harness(SteppingModel([a_call()]), tool_servers=servers)
     started = await harness.send()
     call = await servers.next_call()
-    await harness.stop(started.ref)
-    await call.closed.wait()
+    async with asyncio.timeout(60):
+        await harness.stop(started.ref)
+        await call.closed.wait()
     reply = await reply_after(harness, started)
 
     lost = ToolResultPart(call_id="call_1", output=INTERRUPTED_OUTPUT, failed=True)
@@ -194,8 +196,9 @@ async def test_a_shutdown_closes_the_calls() -> None:
     harness = a_harness(SteppingModel([a_call()]), tool_servers=servers)
     started = await harness.send()
     call = await servers.next_call()
-    await harness.runner.drain(timedelta())
-    await call.closed.wait()
+    async with asyncio.timeout(60):
+        await harness.runner.drain(timedelta())
+        await call.closed.wait()
     reply = (await harness.stored(started.conversation.id)).messages[-1]
 
     assert reply.status is MessageStatus.INTERRUPTED

@@ -242,7 +242,8 @@ async def test_stopping_the_turn_stops_the_hook() -> None:
     started = await harness.send()
     await hook.has_begun.wait()
 
-    assert await harness.stop(started.ref)
+    async with asyncio.timeout(60):
+        assert await harness.stop(started.ref)
 
     assert hook.is_cancelled
     assert (await harness.end_of(started)).outcome is Outcome.INTERRUPTED
@@ -258,7 +259,8 @@ async def test_a_shutdown_stops_the_hook() -> None:
 
     signals.shutting_down = True
     signals.wake()
-    await running
+    async with asyncio.timeout(60):
+        await running
 
     assert hook.is_cancelled
     assert "turn.interrupted" in harness.telemetry.events

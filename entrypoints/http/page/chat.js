@@ -4,6 +4,7 @@ import { announcer } from "./announcer.js";
 import { button, make, setText } from "./dom.js";
 import { logView } from "./log_view.js";
 import { retentionView } from "./retention.js";
+import { openCalls } from "./turn.js";
 
 /** The status line: writing, waiting or offline. */
 function statusView(words) {
@@ -105,9 +106,10 @@ function composer(words, actions) {
 
   function update({ reply }) {
     const hadFocus = hasFocus();
-    isWriting = Boolean(reply);
+    // While the tools of the host page run, the visitor may write instead of waiting.
+    isWriting = reply && !openCalls(reply).length;
     send.hidden = isWriting;
-    stop.hidden = !isWriting;
+    stop.hidden = !reply;
     if (hadFocus && !hasFocus()) box.focus();
   }
 

@@ -79,7 +79,6 @@ class TaskRunner {
 
 export class Conversation extends EventTarget {
   #tasks = new TaskRunner((error) => this.#fail(error), (waiting) => this.#set({ waiting }));
-  #isRequesting = false;
   #takeOver;
 
   /** `tools` are the functions of the host page that run the tools of the client, by name. */
@@ -188,8 +187,8 @@ export class Conversation extends EventTarget {
     if (areStopped(last)) return this.#set(giveUp(last));
     if (!isOwn && !takesOver) return this.#takeOverLater();
     if (!isOwn && !canRun(last, this.tools)) return this.#set(giveUp(last));
-    const { id, finishReason } = last;
-    const reply = last.status === "writing" ? last : { ...newReply(last), id, finishReason, isOwn };
+    const { finishReason } = last;
+    const reply = last.status === "writing" ? last : { ...newReply(last), finishReason, isOwn };
     const others = this.messages.slice(0, -1);
     this.#set({ messages: [...others, reply] });
     const request = await sendResults(reply, this, control);
@@ -230,7 +229,7 @@ export class Conversation extends EventTarget {
     applyChunk(reply, data);
     if (data.type === "start") {
       removeEventListener("beforeunload", askBeforeLeaving);
-      if (this.#isRequesting || reply.answered) tabs.saveOwnTurn(reply.turnId);
+      if (reply.isOwn) tabs.saveOwnTurn(reply.turnId);
       reply.isOwn = reply.turnId === tabs.ownTurn();
     }
     // While its tools run, there is no turn that could be stopped.
@@ -264,12 +263,14 @@ export class Conversation extends EventTarget {
 
   #create = (body, signal) => api.createSession({ ...body, locale: this.words.tag }, signal);
 
-  /** Sends a message. Resolves to whether the service accepted it. */
+  /** Sends a message; a reply whose tools run is given up. Resolves to whether the service accepted it. */
   send(text) {
+    const { reply } = this;
     const body = { message: text, locale: this.words.tag, context: this.context?.() };
     const key = newKey();
     const shown = this.sessionId || this.messages.length ? this.messages : [this.#welcome];
     return this.#request([...shown, message("user", text)], async (signal) => {
+      if (reply) (await loadTools()).stopCalls(reply);
       body.sessionId ??= await this.#openSession(signal);
       return api.sendMessage(body, key, signal);
     });
@@ -298,18 +299,18 @@ export class Conversation extends EventTarget {
 
   async #request(messages, request, reply = newReply()) {
     const before = this.messages;
+    reply.isOwn = true;
     let isAccepted = false;
     await this.#tasks.run(async (control) => {
       this.#set({ messages, notice: null });
-      this.#isRequesting = true;
       addEventListener("beforeunload", askBeforeLeaving);
       try {
         await this.#follow(() => request(control.signal), control, reply);
         isAccepted = true;
       } finally {
-        this.#isRequesting = false;
-        removeEventListener("beforeunload", askBeforeLeaving);
-        isAccepted ||= Boolean(reply.turnId);
+        // While its tools run, a reply that has begun has null. Another request may have begun since.
+        if (reply.turnId !== undefined) isAccepted = true;
+        else removeEventListener("beforeunload", askBeforeLeaving);
         if (!isAccepted && this.messages !== before) this.#set({ messages: before });
       }
     });
@@ -319,9 +320,9 @@ export class Conversation extends EventTarget {
 
   /** Stops the reply; the text so far is kept. */
   async stop() {
-    const turnId = this.reply?.turnId;
-    if (turnId) return api.stop(this.sessionId, turnId).catch(this.#fail);
-    if (this.reply && openCalls(this.reply).length) (await loadTools()).stopCalls(this.reply);
+    const { reply } = this;
+    if (reply?.turnId) return api.stop(this.sessionId, reply.turnId).catch(this.#fail);
+    if (reply && openCalls(reply).length) (await loadTools()).stopCalls(reply);
     // The service may have received the message. If so, the history shows it.
     this.#tasks.cancel();
     return this.refresh();

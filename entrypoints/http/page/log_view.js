@@ -71,7 +71,7 @@ function messageView(words, role, actions) {
   const element = make("li", { className: `message ${role}` }, ...content);
 
   function update(message, canRedo, isLast) {
-    setText(tools, toolsText(words, message));
+    setText(tools, toolsText(words, message, isLast));
     tools.hidden = !tools.textContent;
     sources.show(message.sources);
     if (text !== message.text) show((text = message.text));
@@ -144,9 +144,8 @@ export function logView(words, actions) {
     const { messages, next } = conversation;
     const firstRedo = firstToRedo(conversation);
     removeFrom(messages.length);
-    const isLast = (number) => number === messages.length - 1;
     messages.forEach((message, number) =>
-      row(message, number).update(message, number >= firstRedo, isLast(number)));
+      row(message, number).update(message, number >= firstRedo, message === messages.at(-1)));
     earlier.hidden = !next;
     follow();
   }

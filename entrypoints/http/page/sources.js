@@ -53,14 +53,15 @@ export function sourceList(words) {
   return { element, show, cite };
 }
 
-/** What the page says about a call of a tool. */
-export function callText(words, { name, state }) {
-  const text = { open: words.toolRunning, done: words.toolDone, failed: words.toolFailed }[state];
+/** What the page says about a call of a tool. Nobody waits for a call before the last message. */
+export function callText(words, { name, state }, isLast = true) {
+  const failed = words.toolFailed;
+  const text = { open: isLast ? words.toolRunning : failed, done: words.toolDone, failed }[state];
   return text.replace("{tool}", () => name);
 }
 
 /** One line for each tool, however often it was called. */
-export function toolsText(words, { calls = [] }) {
-  const texts = new Map(calls.map((call) => [call.name, callText(words, call)]));
+export function toolsText(words, { calls = [] }, isLast) {
+  const texts = new Map(calls.map((call) => [call.name, callText(words, call, isLast)]));
   return [...texts.values()].join("\n");
 }

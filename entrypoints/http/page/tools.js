@@ -80,7 +80,6 @@ const idsOf = (reply) => JSON.stringify([reply.id, ...openCalls(reply).map(({ id
 const stopMark = (reply) => `stopped ${idsOf(reply)}`;
 
 export const areStopped = (reply) => tabs.lastCalls() === stopMark(reply);
-export const stopCalls = (reply) => tabs.saveLastCalls(stopMark(reply));
 
 /** Whether the host page has registered all tools that the reply calls. */
 export const canRun = (reply, tools) => openCalls(reply).every(({ name }) => tools.has(name));
@@ -89,6 +88,13 @@ export const canRun = (reply, tools) => openCalls(reply).every(({ name }) => too
 export function giveUp(reply) {
   for (const call of openCalls(reply)) call.state = "failed";
   return {};
+}
+
+/** Gives the calls up for good: after a reload, they are not begun again. */
+export function stopCalls(reply) {
+  if (openCalls(reply).length) tabs.saveLastCalls(stopMark(reply));
+  giveUp(reply);
+  reply.status = "finished";
 }
 
 async function haveResults(reply, sessionId, control) {

@@ -114,8 +114,8 @@ function parsed(json) {
   }
 }
 
-const newCall = ({ toolCallId, toolName }, isClients, state) =>
-  ({ id: toolCallId, name: toolName, isClients, state, input: undefined });
+const newCall = ({ toolCallId, toolName, providerExecuted }, state) =>
+  ({ id: toolCallId, name: toolName, isClients: !providerExecuted, state });
 
 /** The calls of tools that this page has to run: the service waits for their results. */
 export const openCalls = ({ finishReason, calls = [] }) =>
@@ -124,7 +124,7 @@ export const openCalls = ({ finishReason, calls = [] }) =>
 /** Applies a chunk of a tool call or its result. The input is undefined if it is not JSON. */
 function applyToolChunk(reply, { type, toolCallId, input, ...chunk }) {
   const call = reply.calls.find(({ id }) => id === toolCallId);
-  if (!call) reply.calls.push(newCall({ toolCallId, ...chunk }, !chunk.providerExecuted, "open"));
+  if (!call) reply.calls.push(newCall({ toolCallId, ...chunk }, "open"));
   else if (type === "tool-input-available") call.input = input;
   else if (type === "tool-output-available") call.state = "done";
   else if (type === "tool-output-error") call.state = "failed";
@@ -176,7 +176,7 @@ function callsFrom(parts) {
   const stateOf = (result) => (result ? (result.failed ? "failed" : "done") : "open");
   return parts.filter(({ type }) => type === "tool-call").map((part) => {
     const state = stateOf(results.find(({ toolCallId }) => toolCallId === part.toolCallId));
-    return { ...newCall(part, !("server" in part), state), input: parsed(part.arguments) };
+    return { ...newCall(part, state), input: parsed(part.arguments) };
   });
 }
 
