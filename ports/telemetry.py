@@ -88,6 +88,7 @@ EVENTS: Final[Mapping[str, EventType]] = MappingProxyType(
         "model.parameter-rejected": _event(Severity.WARNING, "parameter"),
         # The operator's hook.
         "hook.failed": _event(Severity.WARNING, "host status reason field", grouped_by="error"),
+        "hook.unknown-tool": _event(Severity.WARNING, grouped_by="tools"),
         "hook.check": _event(Severity.AS_FOUND, "host finding found"),
         # Tool servers.
         "tools.listed": _event(Severity.INFO, "server host tools"),

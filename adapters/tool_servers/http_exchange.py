@@ -13,7 +13,9 @@ from attrs import frozen
 MAX_RECEIVED_BYTES: Final = 2_097_152
 """Limit on everything that a server sends in one session. What is read is held in memory."""
 
-_SECONDS_TO_LEAVE: Final = 2.0
+SECONDS_TO_LEAVE: Final = 2.0
+"""How long a request may take that only ends a session."""
+
 _BROKEN: Final = 502
 _TRANSIENT: Final = frozenset({502, 503, 504})
 _BODY_TYPES: Final = ("application/json", "text/event-stream")
@@ -58,7 +60,7 @@ class HttpExchange(httpx2.AsyncBaseTransport):
         if self.failure is not None and not self._may_follow(request):
             return httpx2.Response(_BROKEN)
         if self.is_abandoned or request.method == "DELETE":
-            patience = httpx2.Timeout(_SECONDS_TO_LEAVE).as_dict()
+            patience = httpx2.Timeout(SECONDS_TO_LEAVE).as_dict()
             request.extensions = {**request.extensions, "timeout": patience}
         try:
             response = await self._connections.handle_async_request(request)

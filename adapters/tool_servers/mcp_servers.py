@@ -52,7 +52,9 @@ FIRST_RETRY: Final = timedelta(seconds=5)
 If a server does not list its tools, the pause doubles each time, up to ``RENEWAL``.
 """
 
-_LISTING_TIMEOUT: Final = timedelta(seconds=15)
+LISTING_TIMEOUT: Final = timedelta(seconds=15)
+"""How long a server may take to list its tools."""
+
 _PATIENCE: Final = timedelta(seconds=3)
 _MAX_PAGES: Final = 50
 _LIBRARIES: Final = ("mcp", "mcp_types", "httpx2", "httpcore2", "client")
@@ -176,8 +178,8 @@ class McpToolServers:
     async def _list(self, server: _Server) -> bool:
         """Ask the server for its tools; returns whether it answered."""
         try:
-            asking = server.sessions.run(_all_tools, UNKNOWN)
-            listed, agreement = await self._within(_LISTING_TIMEOUT, asking)
+            asking = server.sessions.run(all_tools, UNKNOWN)
+            listed, agreement = await self._within(LISTING_TIMEOUT, asking)
         except SessionFailed as failed:
             self._emit_unavailable(server, failed)
             return False
@@ -219,7 +221,7 @@ async def open_mcp_servers(
     Raises:
         ServerProblem: the proxy for one of them cannot be used.
     """
-    _silence_libraries()
+    silence_libraries()
     async with AsyncExitStack() as stack:
         servers = [
             _Server(await stack.enter_async_context(open_sessions(server)))
@@ -232,7 +234,7 @@ async def open_mcp_servers(
         yield tool_servers
 
 
-def _silence_libraries() -> None:
+def silence_libraries() -> None:
     """Log nothing of the libraries: they log answers that they cannot read, with their content."""
     for name in _LIBRARIES:
         logger = logging.getLogger(name)
@@ -240,7 +242,7 @@ def _silence_libraries() -> None:
         logger.handlers[:] = [logging.NullHandler()]
 
 
-async def _all_tools(session: ClientSession) -> list[Tool]:
+async def all_tools(session: ClientSession) -> list[Tool]:
     """The tools that the server lists, up to a limit."""
     tools: list[Tool] = []
     cursor: str | None = None

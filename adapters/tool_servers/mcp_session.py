@@ -21,7 +21,11 @@ from mcp_types import DiscoverResult, Implementation
 from mcp_types import jsonrpc as codes
 
 from adapters.outgoing_http.http_proxy import proxy_for
-from adapters.tool_servers.http_exchange import MAX_RECEIVED_BYTES, HttpExchange
+from adapters.tool_servers.http_exchange import (
+    MAX_RECEIVED_BYTES,
+    SECONDS_TO_LEAVE,
+    HttpExchange,
+)
 from domain.model.tool_settings import McpServer
 
 _Answer = TypeVar("_Answer")
@@ -102,6 +106,11 @@ class Sessions:
             exchange.is_abandoned = True
             task.cancel()
             raise
+
+    async def until_ended(self) -> None:
+        """Return once the servers know that the sessions have ended, or after a few seconds."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=SECONDS_TO_LEAVE)
 
     async def close(self) -> None:
         """End all sessions."""

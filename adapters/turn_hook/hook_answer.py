@@ -54,6 +54,7 @@ _REASONS: Final = (
 )
 """What the messages of msgspec contain, and our words for it."""
 
+_NO_PARAMETERS: Final = Raw(b'{"type":"object","properties":{}}')
 _DECODER: Final = msgspec.json.Decoder(AnswerBody)
 
 
@@ -173,10 +174,11 @@ def _tools(
 
 def _tool(tool: AnsweredTool, path: str) -> Tool:
     field = f"{path}.parameters"
-    parameters = Raw(b"{}") if isinstance(tool.parameters, UnsetType) else tool.parameters
+    parameters = _NO_PARAMETERS if isinstance(tool.parameters, UnsetType) else tool.parameters
     schema, text = _json(parameters, field, MAX_TOOLS_BYTES)
-    if not isinstance(schema, dict):
-        raise InvalidAnswer("wrong-type", field, "Expected an object.")
+    if not isinstance(schema, dict) or schema.get("type") != "object":
+        why = "Expected a JSON Schema with the type object."
+        raise InvalidAnswer("wrong-type", field, why)
     return Tool(
         name=tool.name,
         description=_text(tool.description, f"{path}.description", MAX_TOOLS_BYTES),

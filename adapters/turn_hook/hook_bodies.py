@@ -109,7 +109,15 @@ class AnsweredTool(Struct, kw_only=True, forbid_unknown_fields=True):
     description: Annotated[str, Meta(max_length=MAX_DESCRIPTION_CHARACTERS)] | None = None
     parameters: Annotated[
         Raw | UnsetType,
-        Meta(description="JSON Schema of the arguments.", extra_json_schema={"type": "object"}),
+        Meta(
+            description='JSON Schema of the arguments, with `"type": "object"`. Without it, the '
+            "tool has no arguments.",
+            extra_json_schema={
+                "type": "object",
+                "properties": {"type": {"const": "object"}},
+                "required": ["type"],
+            },
+        ),
     ] = UNSET
 
 

@@ -15,9 +15,11 @@ from adapters.turn_hook.hook_connection import MAX_ANSWER_BYTES
 from adapters.turn_hook.hook_sample import sample_question
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.http_hook import open_hook
+from adapters.turn_hook.tool_warnings import tool_warnings
 from domain.model.message import utf8_length
 from domain.model.preparation import Preparation
 from domain.model.prompt import DEFAULT_OPTIONS, ReplyOptions
+from domain.model.tool_settings import ToolSettings
 from ports.clock import Clock
 from ports.findings import Finding, Level
 from ports.turn_hook import HookAnswerInvalid, HookError, HookTimedOut
@@ -87,10 +89,13 @@ _CORRECTIONS: Final[Mapping[str, str]] = MappingProxyType(
 )
 
 
-async def hook_findings(server: HookServer, clock: Clock, *, turn_id: str) -> list[Finding]:
+async def hook_findings(
+    server: HookServer, clock: Clock, *, turn_id: str, in_file: ToolSettings | None = None
+) -> list[Finding]:
     """What there is to say about the hook: at least one finding, with the topic ``hook``.
 
     The sample question is sent twice: with a valid signature, and with one that a hook must refuse.
+    ``in_file``: the tools of the assistant's file; None if there is no file.
     """
     try:
         async with open_hook(server, clock) as hook:
@@ -98,7 +103,8 @@ async def hook_findings(server: HookServer, clock: Clock, *, turn_id: str) -> li
             preparation = await hook.prepare(sample_question(turn_id))
             seconds = (clock.monotonic() - started_at).total_seconds()
         good = Finding(Level.GOOD, "hook", f"{server.url} answers in {seconds:.3f} seconds")
-        return [good, await _signature_finding(server, clock, turn_id), *_understood(preparation)]
+        signature = await _signature_finding(server, clock, turn_id)
+        return [good, signature, *_understood(preparation), *tool_warnings(preparation, in_file)]
     except ServerProblem as problem:
         return [Finding(Level.PROBLEM, "hook", str(problem))]
     except HookError as error:
@@ -155,6 +161,9 @@ def _of_status(status: int | None) -> tuple[str, str]:
     if status in _NO_SUCH_PATH:
         why = f"it does not accept POST at this path (status {status})"
         return why, "Correct the path in PRIVITY_HOOK_URL."
+    if status is not None and HTTPStatus.OK < status < HTTPStatus.MULTIPLE_CHOICES:
+        why = f"it answers with status {status}"
+        return why, "Answer with 200, or with 204 if you want nothing for this turn."
     return f"it answers with status {status}", "Look at the log of the hook."
 
 

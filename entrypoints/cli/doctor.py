@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from adapters.assistant_profile.toml_file import load_assistant
 from adapters.encrypted_redis.connecting import RedisAddress, RedisUnreachable, open_redis
 from adapters.encrypted_redis.connection_causes import cause_of
 from adapters.encrypted_redis.diagnostics import (
@@ -31,6 +32,7 @@ from ports.errors import StoreUnavailable
 from ports.findings import Finding, Level
 
 _TIMEOUT: Final = timedelta(seconds=5)
+_TOOL_SERVERS: Final = "tool servers"
 
 
 def doctor(
@@ -39,7 +41,7 @@ def doctor(
         bool, typer.Option("--json", help="Print the findings as a JSON array.")
     ] = False,
 ) -> None:
-    """Check the settings, Redis, the model, the hook and the public URL.
+    """Check the settings, Redis, the model, the hook, the tool servers and the public URL.
 
     Run it with the environment of the service. It stores a conversation of its own in Redis,
     continues, reads and deletes it, and changes no other. Exits with 0 if it found neither
@@ -78,7 +80,8 @@ async def _answers(settings: Settings, ring: KeyRing) -> list[Finding]:
         model_findings(settings),
         hook_findings(settings),
     )
-    return [public_url, *redis, *model, *hook]
+    # Alone: the package for tool servers takes a second to load, in which nothing else could run.
+    return [public_url, *redis, *model, *hook, *await tool_server_findings(settings)]
 
 
 async def _redis_findings(settings: Settings, ring: KeyRing) -> list[Finding]:
@@ -114,6 +117,21 @@ async def _trial_findings(
         return permissions
     trial = TrialConversation.new(redis, ring, clock, identifiers)
     return [*permissions, *await trial.findings()]
+
+
+async def tool_server_findings(settings: Settings) -> list[Finding]:
+    """One finding for each server; a single one if there are none, or if the package is missing."""
+    servers = load_assistant(settings.assistant_file).tools.servers
+    if not servers:
+        return [Finding(Level.GOOD, _TOOL_SERVERS, "none")]
+    try:
+        # It loads much, which a check without tool servers does not need.
+        from adapters.tool_servers.server_check import server_findings  # noqa: PLC0415
+    except ImportError:
+        text = "ASSISTANT_FILE names some, but the package mcp is not installed"
+        advice = "Install it with: pip install 'privity[mcp]'"
+        return [Finding(Level.PROBLEM, _TOOL_SERVERS, text, advice)]
+    return await server_findings(servers)
 
 
 class _Silence:

@@ -7,11 +7,13 @@ from typing import Annotated, Final
 
 import typer
 
+from adapters.assistant_profile.toml_file import load_assistant
 from adapters.observability.structured_log import StructuredLog
 from adapters.system.clock import SystemClock
 from adapters.system.identifier_source import RandomIdentifiers
 from adapters.turn_hook.hook_server import HookServer
 from adapters.turn_hook.hook_signature import new_secret
+from domain.model.tool_settings import ToolSettings
 from entrypoints.cli.findings import exit_with
 from entrypoints.cli.terminal import write_error
 from entrypoints.container import hook_server
@@ -19,6 +21,7 @@ from entrypoints.settings import Settings, SettingsProblem, read_settings
 from ports.findings import Finding, Level
 
 _WRONG_USE: Final = 2
+_WORTH_A_LINE: Final = (Level.WARNING, Level.PROBLEM)
 
 
 def hook_check(
@@ -40,20 +43,20 @@ def hook_check(
     with 0 if the hook is fine, with 1 after a warning, and with 2 after a problem.
     """
     try:
-        server, has_secret = _server(url, secret_file)
+        settings, has_secret = _settings(url, secret_file)
     except SettingsProblem as problem:
         for text in problem.problems:
             write_error(text)
         raise typer.Exit(_WRONG_USE) from None
-    findings = asyncio.run(_findings_at(server))
+    findings = asyncio.run(hook_findings(settings))
     if not has_secret:
         text = "none is set, so a random one signed the question; use --secret-file"
         findings = [Finding(Level.UNKNOWN, "secret", text), *findings]
     exit_with(findings, json=json)
 
 
-def _server(url: str | None, secret_file: Path | None) -> tuple[HookServer, bool]:
-    """The hook that the arguments and the settings name, and whether they have its secret.
+def _settings(url: str | None, secret_file: Path | None) -> tuple[Settings, bool]:
+    """The settings with the hook that the arguments name, and whether they have its secret.
 
     Raises:
         SettingsProblem: none is named, or something about it is not valid.
@@ -68,10 +71,10 @@ def _server(url: str | None, secret_file: Path | None) -> tuple[HookServer, bool
         environment["PRIVITY_HOOK_PLAINTEXT"] = "allow"
         if not has_secret:
             environment["PRIVITY_HOOK_SECRET"] = new_secret(os.urandom)
-    server = hook_server(read_settings(environment))
-    if server is None:
+    settings = read_settings(environment)
+    if settings.hook_url is None:
         raise SettingsProblem(["Name the hook: add its URL, or set PRIVITY_HOOK_URL."])
-    return server, has_secret
+    return settings, has_secret
 
 
 async def hook_findings(settings: Settings) -> list[Finding]:
@@ -79,14 +82,20 @@ async def hook_findings(settings: Settings) -> list[Finding]:
     server = hook_server(settings)
     if server is None:
         return [Finding(Level.GOOD, "hook", "none")]
-    return await _findings_at(server)
+    return await _findings_at(server, settings)
 
 
-async def _findings_at(server: HookServer) -> list[Finding]:
+async def _findings_at(server: HookServer, settings: Settings) -> list[Finding]:
     # Imported here because most services have no hook.
     from adapters.turn_hook.hook_check import hook_findings as found  # noqa: PLC0415 - see above
 
-    return await found(server, SystemClock(), turn_id=RandomIdentifiers().turn_id())
+    turn_id = RandomIdentifiers().turn_id()
+    return await found(server, SystemClock(), turn_id=turn_id, in_file=_tools_in_file(settings))
+
+
+def _tools_in_file(settings: Settings) -> ToolSettings | None:
+    file = settings.assistant_file
+    return None if file is None else load_assistant(file).tools
 
 
 async def report_hook(settings: Settings) -> None:
@@ -94,8 +103,8 @@ async def report_hook(settings: Settings) -> None:
     server = hook_server(settings)
     if server is None:
         return
-    findings = await _findings_at(server)
-    finding = next((one for one in findings if one.level is not Level.GOOD), findings[0])
+    findings = await _findings_at(server, settings)
+    finding = next((one for one in findings if one.level in _WORTH_A_LINE), findings[0])
     if finding.level is Level.GOOD:
         typer.echo("The hook answers.")
     else:

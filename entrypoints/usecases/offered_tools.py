@@ -24,11 +24,13 @@ class Offer:
         ours: the tools among them that we run, by name.
         others_to_client: whether the client gets the calls of tools that are not among ``tools``.
             Otherwise these calls fail, and the model is told.
+        unknown_names: how many of the hook's names no tool has.
     """
 
     tools: tuple[Tool, ...] = ()
     ours: Mapping[str, ServerTool] = field(default=_NO_TOOLS, repr=False)
     others_to_client: bool = True
+    unknown_names: int = 0
 
     def in_options(self, options: ReplyOptions) -> ReplyOptions:
         """The options with all tools."""
@@ -67,10 +69,11 @@ class OfferedTools:
             names: the names of the tools in the assistant's file that may be offered; None: all.
         """
         own_tools = bool(options.tools) if own_tools is None else own_tools
-        client = self.assistant.tools.client if options.client_tools else ()
-        in_file: list[Tool | ServerTool] = [*client, *await self.tool_servers.tools()]
+        client, servers = self.assistant.tools.client, await self.tool_servers.tools()
+        in_file: list[Tool | ServerTool] = [*(client if options.client_tools else ()), *servers]
         tools, ours = [*options.tools], dict[str, ServerTool]()
         taken = {tool.name for tool in tools}
+        in_use = taken.union((one.name for one in client), (one.tool.name for one in servers))
         for tool in in_file:
             declared = tool.tool if isinstance(tool, ServerTool) else tool
             if declared.name in taken or not (names is None or declared.name in names):
@@ -80,4 +83,9 @@ class OfferedTools:
             if isinstance(tool, ServerTool):
                 ours[declared.name] = tool
         # A model without tools that calls one has it from its server, and the client may know it.
-        return Offer(tools=tuple(tools), ours=ours, others_to_client=own_tools or not tools)
+        return Offer(
+            tools=tuple(tools),
+            ours=ours,
+            others_to_client=own_tools or not tools,
+            unknown_names=len((names or frozenset()) - in_use),
+        )

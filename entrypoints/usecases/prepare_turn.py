@@ -176,6 +176,9 @@ class PrepareTurn:
         offer = await self.offered_tools(
             options, own_tools=bool(own_options.tools), names=preparation.offered
         )
+        if offer.unknown_names:
+            # Not the names: the hook may have taken them from what somebody wrote.
+            self.telemetry.emit("hook.unknown-tool", tools=offer.unknown_names)
         options = offer.in_options(options)
         is_longer = preparation.reply is None and preparation.lengthens_prompt
         if is_longer and not has_room_for_all(visible, system, budget, options):

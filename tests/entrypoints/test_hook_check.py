@@ -23,8 +23,21 @@ from tests.support.redis_servers import free_port
 REFUSED = a_response(401)
 
 
-def settings_for(url: str) -> Settings:
-    return Settings(hook_url=url, hook_keys=(KEY,))
+HEAD = 'system_prompt = "Be kind."\n[welcome]\nen = "Hello!"\n'
+CLIENT = '[[tools.client]]\nname = "map"\ndescription = "Shows a map."\n'
+OPEN = '[[tools.mcp]]\nname = "library"\nurl = "https://tools.example/mcp"\n'
+CLOSED = f'{OPEN}allowed = ["lend"]\n'
+
+
+def settings_for(url: str, assistant_file: Path | None = None) -> Settings:
+    return Settings(hook_url=url, hook_keys=(KEY,), assistant_file=assistant_file)
+
+
+def an_assistant(folder: Path, *tables: str) -> Path:
+    """An assistant's file with these tables."""
+    file = folder / "assistant.toml"
+    file.write_text("\n".join(dict.fromkeys((HEAD, *tables))))
+    return file
 
 
 async def test_a_good_hook_is_good() -> None:
@@ -61,6 +74,103 @@ async def test_every_member_of_the_answer_is_shown() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("tools", "file", "found", "level"),
+    [
+        (["search"], CLIENT, "1 of the names in `tools`, so", Level.WARNING),
+        (["search"], CLOSED, "1 of the names in `tools`, so", Level.WARNING),
+        (["search", "buy"], OPEN, "2 of the names in `tools`; a tool server", Level.UNKNOWN),
+    ],
+)
+async def test_a_name_that_is_not_in_the_file_is_found(
+    tmp_path: Path, tools: list[str], file: str, found: str, level: Level
+) -> None:
+    async with fake_hook(an_answer(tools=["map", *tools]), REFUSED) as hook:
+        findings = await hook_findings(settings_for(hook.url, an_assistant(tmp_path, CLIENT, file)))
+    finding = findings[-1]
+
+    assert (finding.level, finding.topic) == (level, "tools of the file")
+    assert f"not in the assistant's file: {found}" in finding.text
+    assert all(name in finding.advice and name not in finding.text for name in tools)
+
+
+@pytest.mark.parametrize(
+    ("answer", "file"),
+    [
+        ({"tools": ["map", "lend"]}, CLOSED),
+        ({"tools": ["own", {"name": "own"}], "options": {"toolChoice": {"name": "own"}}}, CLOSED),
+        ({"options": {"toolChoice": {"name": "map"}}}, ""),
+        ({"options": {"toolChoice": "required"}}, OPEN),
+        ({"tools": [{"name": "own"}], "options": {"toolChoice": "required"}}, ""),
+        ({"tools": [], "options": {"toolChoice": "none"}}, ""),
+    ],
+)
+async def test_tools_that_can_be_offered_are_good(
+    tmp_path: Path, answer: dict[str, Any], file: str
+) -> None:
+    async with fake_hook(an_answer(**answer), REFUSED) as hook:
+        findings = await hook_findings(settings_for(hook.url, an_assistant(tmp_path, CLIENT, file)))
+
+    assert {finding.level for finding in findings} == {Level.GOOD}
+
+
+@pytest.mark.parametrize(
+    ("answer", "file", "found", "level"),
+    [
+        (
+            {"tools": [], "options": {"toolChoice": "required"}},
+            OPEN,
+            'it is "required", but `tools` is empty',
+            Level.WARNING,
+        ),
+        (
+            {"options": {"toolChoice": "required"}},
+            "",
+            'it is "required", but the assistant\'s file has no tools',
+            Level.WARNING,
+        ),
+        (
+            {"tools": [{"name": "own"}], "options": {"toolChoice": {"name": "chosen"}}},
+            OPEN,
+            "it names a tool that is not in `tools`, so the model is not offered it",
+            Level.WARNING,
+        ),
+        (
+            {"options": {"toolChoice": {"name": "chosen"}}},
+            CLOSED,
+            "it names a tool that is not in the assistant's file",
+            Level.WARNING,
+        ),
+        (
+            {"options": {"toolChoice": {"name": "chosen"}}},
+            OPEN,
+            "it names a tool that is not in the assistant's file; a tool server may have it",
+            Level.UNKNOWN,
+        ),
+    ],
+)
+async def test_a_choice_that_cannot_be_met_is_found(
+    tmp_path: Path, answer: dict[str, Any], file: str, found: str, level: Level
+) -> None:
+    async with fake_hook(an_answer(**answer), REFUSED) as hook:
+        findings = await hook_findings(settings_for(hook.url, an_assistant(tmp_path, file)))
+    finding = findings[-1]
+
+    assert (finding.topic, finding.text, finding.level) == ("toolChoice", found, level)
+    assert finding.advice
+
+
+async def test_the_start_does_not_repeat_names_of_the_hook(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with fake_hook(an_answer(tools=["planted"]), REFUSED) as hook:
+        await report_hook(settings_for(hook.url, an_assistant(tmp_path, CLIENT)))
+    printed = capsys.readouterr()
+
+    assert "The hook: not in the assistant's file: 1 of the names" in printed.err
+    assert "planted" not in printed.err + printed.out
+
+
 async def test_a_hook_that_accepts_every_signature_is_a_warning() -> None:
     async with fake_hook() as hook:
         findings = await hook_findings(settings_for(hook.url))
@@ -77,6 +187,7 @@ async def test_a_hook_that_accepts_every_signature_is_a_warning() -> None:
         (REFUSED, "it refuses the signature (status 401)", "PRIVITY_HOOK_SECRET"),
         (a_response(404), "it does not accept POST at this path (status 404)", "path"),
         (a_response(500), "it answers with status 500", "log"),
+        (a_response(201, b"{}"), "it answers with status 201", "200, or with 204"),
         (a_response(308), "it redirects to another address", "PRIVITY_HOOK_URL"),
         (Planned(closes=True), "it closed the connection without an answer", "log"),
         (an_answer(planned=1), "the answer is not valid (unknown-field)", "`planned`"),
@@ -133,6 +244,7 @@ async def test_the_command_prints_the_findings_as_json(tmp_path: Path) -> None:
     findings: Any = json.loads(result.out)
 
     assert (result.code, findings[0]["topic"], findings[0]["level"]) == (0, "hook", "ok")
+    assert result.out.endswith("]\n")
 
 
 async def test_the_command_needs_no_secret_to_try_a_hook_that_verifies_nothing() -> None:

@@ -268,3 +268,30 @@ async def test_the_hook_may_offer_some_tools_only() -> None:
     await harness.end_of(await harness.send())
 
     assert [tool.name for tool in model.prompts[0].options.tools] == ["buy"]
+    assert "hook.unknown-tool" not in harness.telemetry.events
+
+
+async def test_names_of_a_hook_that_no_tool_has_are_counted_and_not_logged() -> None:
+    model = SteppingModel()
+    names = frozenset({"buy", "show_map", "own", "planted", "planted_too"})
+    hook = ScriptedHook(Preparation(offered=names, tools=(Tool(name="own", parameters="{}"),)))
+    harness = a_harness(
+        model,
+        tool_servers=ScriptedToolServers(a_server_tool("buy")),
+        assistant=an_assistant(client=(MAP,)),
+        hook=hook,
+    )
+    await harness.end_of(await harness.send())
+
+    offered = {tool.name for tool in model.prompts[0].options.tools}
+    assert offered == {"buy", "show_map", "own"}
+    assert harness.telemetry.fields_of("hook.unknown-tool") == [{"tools": 2}]
+
+
+async def test_a_client_tool_that_a_caller_does_not_get_is_not_unknown() -> None:
+    hook = ScriptedHook(Preparation(offered=frozenset({"show_map", "asked"})))
+    harness = a_harness(SteppingModel(), assistant=an_assistant(client=(MAP,)), hook=hook)
+    own = Tool(name="asked", parameters="{}")
+    await respond(harness, ReplyOptions(tools=(own,), client_tools=False))
+
+    assert "hook.unknown-tool" not in harness.telemetry.events

@@ -6,6 +6,7 @@ from adapters.turn_hook.hook_answer import InvalidAnswer, read_answer
 from domain.model.preparation import NOTHING_PREPARED, Preparation
 from domain.model.prompt import Passage, ReplyOptions, Tool
 
+LAST_ONES = Preparation(reply="B", changes_state=True)
 DEEP = b"[" * 65 + b"]" * 65
 
 
@@ -16,6 +17,7 @@ DEEP = b"[" * 65 + b"]" * 65
         (b'{"instructions": null, "passages": null, "tools": null}', NOTHING_PREPARED),
         (b'{"instructions": ""}', NOTHING_PREPARED),
         (b'{"reply": "Hi"}', Preparation(reply="Hi")),
+        (b'{"reply": "A", "state": 1, "reply": "B", "state": null}', LAST_ONES),
         (b'{"state": null}', Preparation(changes_state=True)),
         (b'{"state": {"a": [1, 2.50]}}', Preparation(changes_state=True, state='{"a":[1,2.50]}')),
         (b'{"state": "\xc3\xbc"}', Preparation(changes_state=True, state='"\u00fc"')),
@@ -39,7 +41,10 @@ DEEP = b"[" * 65 + b"]" * 65
         ),
         (
             b'{"tools": [{"name": "b"}]}',
-            Preparation(offered=frozenset(), tools=(Tool(name="b", parameters="{}"),)),
+            Preparation(
+                offered=frozenset(),
+                tools=(Tool(name="b", parameters='{"type":"object","properties":{}}'),),
+            ),
         ),
         (
             (
@@ -118,6 +123,12 @@ def test_an_answer_is_read(raw: bytes, preparation: Preparation) -> None:
         (b'{"tools": [1]}', "wrong-type", "tools[0]"),
         (b'{"tools": [{"name": "a"}, {"name": "a"}]}', "repeated-name", "tools"),
         (b'{"tools": [{"name": "a", "parameters": []}]}', "wrong-type", "tools[0].parameters"),
+        (b'{"tools": [{"name": "a", "parameters": {}}]}', "wrong-type", "tools[0].parameters"),
+        (
+            b'{"tools": ["b", {"name": "a", "parameters": {"type": "planted"}}]}',
+            "wrong-type",
+            "tools[1].parameters",
+        ),
         (
             b'{"tools": [{"name": "a", "parameters": {"a": %b}}]}' % DEEP,
             "nested-too-deeply",

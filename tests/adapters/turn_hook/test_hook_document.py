@@ -42,6 +42,10 @@ def test_it_agrees_with_what_is_sent_and_refused() -> None:
 
     assert schema("QuestionBody").is_valid(sent)
     assert not schema("AnswerBody").is_valid({"planted": 1})
-    assert not schema("AnswerBody").is_valid({"tools": [{"name": "a", "parameters": []}]})
-    assert schema("AnswerBody").is_valid({"tools": ["a", {"name": "b", "parameters": {}}]})
+    refused: list[Any] = [[], {}, {"type": "array"}]
+    for parameters in refused:
+        answer = {"tools": [{"name": "a", "parameters": parameters}]}
+        assert not schema("AnswerBody").is_valid(answer)
+    tools = ["a", {"name": "b", "parameters": {"type": "object"}}, {"name": "c"}]
+    assert schema("AnswerBody").is_valid({"tools": tools})
     assert schema("AnswerBody").is_valid({"state": None, "reply": "Hi"})
