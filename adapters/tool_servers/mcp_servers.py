@@ -131,9 +131,12 @@ class McpToolServers:
             return _failed(failed.reason, failed.rejection)
 
     async def _await_first_lists(self) -> None:
-        waits = (server.was_asked.wait() for server in self._servers.values())
+        async def all_were_asked() -> None:
+            for server in self._servers.values():
+                await server.was_asked.wait()
+
         with suppress(SessionFailed):
-            await self._within(_PATIENCE, asyncio.gather(*waits))
+            await self._within(_PATIENCE, all_were_asked())
 
     async def _within(self, limit: timedelta, work: Awaitable[_Answer]) -> _Answer:
         """The result of ``work``, which is cancelled if it takes too long.
