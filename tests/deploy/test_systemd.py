@@ -19,9 +19,11 @@ MOST_EXPOSED = "20"
 """In tenths; systemd calls up to 2.0 "OK", and services without any protection have 9.6."""
 
 
-def values(name: str) -> list[str]:
+def values(name: str, *, with_commented: bool = False) -> list[str]:
+    """The values of all lines with this name."""
     lines = UNIT.read_text("utf-8").splitlines()
-    return [line.partition("=")[2] for line in lines if line.startswith(f"{name}=")]
+    starts = (f"{name}=", f"#{name}=") if with_commented else (f"{name}=",)
+    return [line.partition("=")[2] for line in lines if line.startswith(starts)]
 
 
 def analyzed(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -53,9 +55,10 @@ def test_the_service_may_do_little_more_than_it_needs(tmp_path: Path) -> None:
 
 
 def test_every_variable_is_a_setting_that_can_be_read_from_a_file() -> None:
-    names = [pair.partition("=")[0] for line in values("Environment") for pair in line.split()]
-    credentials = [line.partition(":")[0] for line in values("LoadCredential")]
-    variables = " ".join(values("Environment"))
+    variables = " ".join(values("Environment", with_commented=True))
+    names = [pair.partition("=")[0] for pair in variables.split()]
+    loaded = values("LoadCredential", with_commented=True)
+    credentials = [line.partition(":")[0] for line in loaded]
 
     assert sorted(names) == sorted(f"{info.name}_FILE" for info in setting_infos() if info.secret)
     assert [f"%d/{name}" in variables for name in credentials] == [True] * len(names)

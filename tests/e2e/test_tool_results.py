@@ -79,7 +79,7 @@ async def test_the_reply_may_be_a_document(client: NativeClient, fake_model: Fak
     session_id = await waiting_reply(client, fake_model)
     answer, _ = await answered(client, fake_model, session_id, **JSON)
 
-    assert answer.document["reply"]["content"] == "I look. Clear in Oslo"
+    assert answer.document["reply"]["content"] == "I look. \n\nClear in Oslo"
     assert answer.document["reply"]["finishReason"] == "stop"
 
 

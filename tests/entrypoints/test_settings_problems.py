@@ -72,7 +72,7 @@ def problems_of(environment: dict[str, str]) -> list[str]:
             {"PRIVITY_HOOK_URL": "https://hook.test/"},
             (
                 "PRIVITY_HOOK_URL needs PRIVITY_HOOK_SECRET. Create one with "
-                "`privity new-hook-secret`, and give it to the hook, too."
+                "`privity new-hook-secret`, and give it to the hook as well."
             ),
         ),
         (
