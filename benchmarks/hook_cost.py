@@ -3,19 +3,25 @@
     python benchmarks/hook_cost.py [ROUNDS] [TREE]
 
 Several ``privity serve`` processes, which store their conversations in one Redis, run one after the
-other in each round. They differ only in their hook. If TREE is the directory of another version of
-Privity, one more service without a hook runs from there. The CPU time is that of the process of the
-service. Its Redis, the model, the hook and the people who chat run in other processes.
+other in each round, in random order. They differ only in their hook. If TREE is the directory of
+another version of Privity, one more service without a hook runs from there. The CPU time is that of
+the process of the service, which has a core of its own. Its Redis, the model, the hook and the
+people who chat run in other processes.
+
+The speed of a shared machine changes within seconds. So a round is short, there are many of them,
+and the result is the ratio of the sums over all rounds, with its 95 % interval (bootstrap).
 """
 # ruff: noqa: INP001 - a script
 
 import asyncio
+import os
 import random
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +39,8 @@ TURNS_OF_A_CONVERSATION: Final = 4
 QUESTION: Final = "Which of the two parties wants to lower the tax on electricity, and by how much?"
 PASSAGE: Final = "The committee recommends a lower tax on electricity for small businesses. " * 12
 
+WARMING_UP: Final = 2
+SAMPLES: Final = 1_000
 WITHOUT_HOOK: Final = "no hook"
 ANSWERS: Final[Mapping[str, Any]] = {
     "hook that answers `{}`": {},
@@ -55,6 +63,7 @@ class Load:
         per_second: pieces per second of each reply; None: all at once.
         people: who chat at the same time.
         turns: of each of them, in each round.
+        share: of the rounds that this load gets.
     """
 
     name: str
@@ -62,6 +71,7 @@ class Load:
     per_second: int | None
     people: int
     turns: int
+    share: float = 1.0
 
     @property
     def count(self) -> int:
@@ -70,9 +80,12 @@ class Load:
 
 
 LOADS: Final = (
-    Load(name="20 pieces at once", pieces=20, per_second=None, people=4, turns=12),
-    Load(name="200 pieces at once", pieces=200, per_second=None, people=4, turns=8),
-    Load(name="100 pieces, 20 per second", pieces=100, per_second=20, people=16, turns=1),
+    Load(name="20 pieces at once", pieces=20, per_second=None, people=1, turns=4),
+    Load(name="200 pieces at once", pieces=200, per_second=None, people=1, turns=4),
+    # These take six seconds each.
+    Load(
+        name="100 pieces, 20 per second", pieces=100, per_second=20, people=16, turns=1, share=0.04
+    ),
 )
 
 
@@ -137,10 +150,10 @@ async def _measure(rounds: int, tree: str | None) -> Mapping[str, Mapping[str, S
         for load in LOADS:
             backend.load = load
             times: dict[str, list[float]] = {name: [] for name in services}
-            for number in range(rounds + 1):  # The first one only warms up.
+            for number in range(round(rounds * load.share) + WARMING_UP):
                 for name in random.sample(list(services), len(services)):
                     milliseconds = await _turns(services[name], load)
-                    if number:
+                    if number >= WARMING_UP:
                         times[name].append(milliseconds)
             results[load.name] = times
             print(_table(load.name, times), flush=True)
@@ -170,7 +183,16 @@ async def _services(
         program = f"import sys; sys.path.insert(0, {tree!r}); {RUN}"
         other = await stack.enter_async_context(serving(program, **common))
         services["the other version"] = other
+    for service in services.values():
+        _bind(service.pid, core=0)
+    os.sched_setaffinity(0, {1})
     return services
+
+
+def _bind(pid: int, *, core: int) -> None:
+    """Run all threads of the process on one core."""
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
 
 
 async def _turns(service: ServerProcess, load: Load) -> float:
@@ -194,20 +216,35 @@ async def _chat(url: str, load: Load) -> None:
 def _table(load: str, times: Mapping[str, Sequence[float]]) -> str:
     """A table of what each service takes, and how much more than the one without a hook."""
     lines = [
-        f"| {load} | CPU ms per turn | more than without a hook | quartiles |",
+        f"| {load} | CPU ms per turn | compared with no hook | 95 % interval |",
         "|---|---|---|---|",
     ]
     base = times[WITHOUT_HOOK]
     for name, one in times.items():
-        shares = [(mine / theirs - 1) * 100 for mine, theirs in zip(one, base, strict=True)]
-        low, middle, high = statistics.quantiles(shares, n=4)
-        cells = [name, f"{statistics.median(one):.2f}"]
-        cells += ["", ""] if one is base else [f"{middle:+.1f} %", f"{low:+.1f} to {high:+.1f} %"]
+        cells = [name, f"{statistics.mean(one):.2f}", "", ""]
+        if one is not base:
+            low, high = _interval(one, base)
+            cells[2:] = [_percent(sum(one) / sum(base)), f"{_percent(low)} to {_percent(high)}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def main(rounds: str = "20", tree: str | None = None) -> None:
+def _interval(one: Sequence[float], base: Sequence[float]) -> tuple[float, float]:
+    """The 95 % interval of the ratio of the sums, from samples of the rounds."""
+    pairs = list(zip(one, base, strict=True))
+    ratios = []
+    for _ in range(SAMPLES):
+        mine, theirs = zip(*random.choices(pairs, k=len(pairs)), strict=True)  # noqa: S311 - statistics
+        ratios.append(sum(mine) / sum(theirs))
+    cuts = statistics.quantiles(ratios, n=40)
+    return cuts[0], cuts[-1]
+
+
+def _percent(ratio: float) -> str:
+    return f"{(ratio - 1) * 100:+.1f} %"
+
+
+def main(rounds: str = "400", tree: str | None = None) -> None:
     asyncio.run(_measure(int(rounds), tree))
 
 

@@ -17,6 +17,7 @@ from attrs import frozen
 from adapters.assistant_profile.toml_file import ProfileProblem, load_assistant
 from adapters.encrypted_redis.connecting import RedisAddress, certificate_problems
 from adapters.outgoing_http.certificates import trusting
+from adapters.outgoing_http.loopback import is_loopback
 from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.sealing.key_ring import KeyRing, KeyRingProblem
 from domain.model.limits import DEFAULT_MESSAGE_CHARACTERS, HIGHEST_MESSAGE_CHARACTERS
@@ -42,7 +43,7 @@ from entrypoints.setting_types import (
     setting,
     whole_number,
 )
-from entrypoints.url_settings import HOSTS, ORIGIN, ORIGINS, REDIS_URL, is_loopback, is_remote
+from entrypoints.url_settings import HOSTS, ORIGIN, ORIGINS, REDIS_URL, is_remote
 
 _MAY_BE_EMPTY: Final = ("MODEL_API_KEY",)
 """Secrets whose file may be empty: systemd and Kubernetes need the file, a local model no key."""

@@ -4,24 +4,16 @@ Each is a description of valid values and a parser, which raises ``InvalidValue`
 """
 
 import re
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from adapters.outgoing_http.loopback import is_loopback
 from entrypoints.setting_types import InvalidValue
 
 _HOST: Final = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 _PLAIN_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _MODEL_PATHS: Final = ("/chat/completions", "/completions", "/responses", "/models")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is ``localhost`` or a loopback address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def is_remote(url: str | None, *, scheme: str) -> bool:

@@ -6,7 +6,9 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+from domain.model.prompt import TOOL_NAME
+
+NAME: Final = re.compile(TOOL_NAME)
 NAME_RULE: Final = "must have 1 to 64 characters, all of them letters, digits, _ or -."
 
 

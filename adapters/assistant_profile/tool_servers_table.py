@@ -5,7 +5,6 @@ The values of headers are secrets, so a problem names the header and never the v
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -17,6 +16,7 @@ from adapters.assistant_profile.toml_values import (
     repeated,
     unknown_keys,
 )
+from adapters.outgoing_http.loopback import is_loopback
 from domain.model.tool_settings import McpServer
 
 KEYS: Final = frozenset({"name", "url", "plaintext", "headers", "allowed", "never_repeat"})
@@ -98,7 +98,7 @@ def _url_problems(path: str, server: Mapping[str, Any]) -> Iterator[str]:
     host = _host(server.get("url"))
     if host is None:
         yield f"{path}.url must be an http or https URL without user, password or #."
-    elif str(server["url"]).lower().startswith("http:") and not (plaintext or _is_loopback(host)):
+    elif str(server["url"]).lower().startswith("http:") and not (plaintext or is_loopback(host)):
         yield (
             f"{path}.url connects to another machine without TLS. Use https://, or set "
             f'plaintext = "allow".'
@@ -116,13 +116,6 @@ def _host(url: Any) -> str | None:
         return None
     has_more = parts.username is not None or parts.password is not None or "#" in url
     return parts.hostname if is_valid and not has_more else None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _header_problem(name: str, value: Any, folder: Path) -> str | None:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from attrs import frozen
 
 from adapters.language_model.model_server import ModelServer
-from adapters.outgoing_http.http_proxy import is_on_this_machine
+from adapters.outgoing_http.loopback import is_loopback
 from ports.findings import Finding, Level
 from ports.language_model import (
     ContentFiltered,
@@ -183,7 +183,7 @@ def _connection_advice(server: ModelServer, reason: str) -> Iterator[str]:
             yield f"On Linux, a container needs extra_hosts: {_DOCKER_HOST}:host-gateway."
     elif reason == "refused":
         yield "Start the model's server, or correct the host and port in MODEL_BASE_URL."
-        if is_on_this_machine(server.host):
+        if is_loopback(server.host):
             yield f"In a container, {server.host} is the container itself: use {_DOCKER_HOST}."
         elif server.host == _DOCKER_HOST:
             yield "The server must listen on all addresses (Ollama: OLLAMA_HOST=0.0.0.0)."

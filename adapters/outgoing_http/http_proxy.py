@@ -8,12 +8,12 @@ proxy for a server on this machine.
 import base64
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
 from urllib.parse import SplitResult, unquote, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from attrs import field, frozen
 
+from adapters.outgoing_http.loopback import is_loopback
 from adapters.outgoing_http.server_problem import ServerProblem
 
 
@@ -40,21 +40,13 @@ def proxy_for(url: str) -> HttpProxy | None:
     """
     parts = urlsplit(url)
     proxies = getproxies_environment()
-    if parts.scheme not in proxies or is_on_this_machine(parts.hostname or ""):
+    if parts.scheme not in proxies or is_loopback(parts.hostname or ""):
         return None
     if proxy_bypass(parts.netloc):
         return None
     variable = f"{parts.scheme}_proxy"
     is_lower = bool(os.environ.get(variable))
     return _proxy_at(proxies[parts.scheme], variable if is_lower else variable.upper())
-
-
-def is_on_this_machine(host: str) -> bool:
-    """Whether ``host`` is ``localhost`` or a loopback address."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _parts_of(url: str) -> SplitResult | None:

@@ -10,7 +10,7 @@ import mcp_types
 from attrs import field, frozen
 
 from domain.model.limits import MAX_TOOLS_BYTES
-from domain.model.prompt import Tool
+from domain.model.prompt import TOOL_NAME, Tool
 from domain.model.tool_settings import McpServer
 from domain.service.user_input import nests_too_deeply
 from ports.tool_servers import ServerTool
@@ -18,7 +18,7 @@ from ports.tool_servers import ServerTool
 MAX_LISTED_TOOLS: Final = 1_000
 """How many tools of one server are looked at."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NAME: Final = re.compile(TOOL_NAME)
 
 
 @frozen(kw_only=True)

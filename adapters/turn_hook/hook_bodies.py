@@ -15,7 +15,7 @@ from domain.model.limits import (
     MAX_TOOLS_BYTES,
 )
 from domain.model.preparation import Question
-from domain.model.prompt import Effort, Verbosity
+from domain.model.prompt import TOOL_NAME, Effort, Verbosity
 
 MAX_INSTRUCTIONS_BYTES: Final = 32_768
 MAX_HOOK_REPLY_BYTES: Final = 65_536
@@ -25,7 +25,7 @@ MAX_TOOLS: Final = 128
 MAX_DESCRIPTION_CHARACTERS: Final = 4_096
 _MAX_STOP_TEXTS: Final = 4
 _MAX_SEED: Final = 2**63 - 1
-_TOOL_NAME: Final = r"^[A-Za-z0-9_-]{1,64}$(?!\n)"
+_TOOL_NAME: Final = rf"^{TOOL_NAME}$(?!\n)"
 """A regular expression of Python's and of JSON Schema's. Python's ``$`` may precede a newline."""
 
 

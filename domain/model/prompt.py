@@ -16,6 +16,13 @@ Verbosity: TypeAlias = Literal["low", "medium", "high"]
 """How wordy a reply should be, in OpenAI's words."""
 
 
+TOOL_NAME: Final = "[A-Za-z0-9_-]{1,64}"
+"""A regular expression for the names that models accept.
+
+Source: the OpenAI API reference, "Create chat completion", the name of a function.
+"""
+
+
 @frozen(kw_only=True)
 class Tool:
     """A tool that the model may call.

@@ -17,6 +17,7 @@ from attrs import evolve
 
 from adapters.assistant_profile.toml_file import ProfileProblem
 from adapters.encrypted_redis.connecting import RedisUnreachable
+from adapters.outgoing_http.loopback import is_loopback
 from adapters.outgoing_http.server_problem import ServerProblem
 from adapters.sealing.key_ring import KeyRingProblem
 from adapters.system.turn_runner import TaskTurnRunner
@@ -40,7 +41,6 @@ from entrypoints.settings import (
     read_settings,
     setting_warnings,
 )
-from entrypoints.url_settings import is_loopback
 
 _WRONG_SETTINGS: Final = 2
 _FAILED: Final = 1
